@@ -1,0 +1,42 @@
+# Two commands do all set-up: `make demo` shows rookery at work, `make test` checks everything.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check lint types layers unit soak bench clean help
+
+help:            ## what there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 12
+
+demo: $(STAMP)   ## start two web apps and a worker, kill things, watch them return
+	KEEP="$(KEEP)" $(BIN)/python examples/demo/demo.py
+
+test: check unit ## everything CI checks
+
+check: lint types layers
+
+lint: $(STAMP)   ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(STAMP) ## the import rules
+	$(BIN)/lint-imports
+
+unit: $(STAMP)   ## the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+clean:           ## remove what set-up made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+# Byte-compiled at install: the command line is to feel instant from its first run on, even where
+# PYTHONDONTWRITEBYTECODE is set.
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("rookery needs Python 3.11 or newer; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m compileall -q src
+	touch $@

@@ -1,0 +1,1 @@
+"""Clock, units, names: what every package may stand on."""

@@ -1,0 +1,229 @@
+"""Linux: pidfd, /proc, subreaper.
+
+A process is named by (pid, start time), never by its pid alone: pids are used again. The start time is field 22 of
+/proc/PID/stat, in clock ticks since boot.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections import namedtuple  # typing.NamedTuple would cost the keeper 5 ms of start-up
+
+from rookery._os import features
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from typing import NamedTuple
+
+    class ProcessFacts(NamedTuple):
+        """One line of /proc/PID/stat: state letter, parents, group and session, start and cpu time in ticks."""
+
+        pid: int
+        ppid: int
+        group: int
+        session: int
+        state: str
+        start_time: int
+        cpu_ticks: int
+        rss_pages: int
+        name: str
+else:
+    ProcessFacts = namedtuple("ProcessFacts", "pid ppid group session state start_time cpu_ticks rss_pages name")
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_PR_SET_CHILD_SUBREAPER = 36
+_DEAD_STATES = "ZXx"
+
+
+def has_pidfd() -> bool:
+    """Whether pidfd_open and pidfd_send_signal work (5.3)."""
+    return features.has("pidfd", _probe_pidfd)
+
+
+def _probe_pidfd() -> bool:
+    if not hasattr(os, "pidfd_open"):
+        return False
+    fd = os.pidfd_open(os.getpid())
+    try:
+        signal.pidfd_send_signal(fd, 0)
+    finally:
+        os.close(fd)
+    return True
+
+
+def pidfd_open(pid: int) -> int:
+    """A descriptor that is readable when the process has ended. Raises ProcessLookupError."""
+    return os.pidfd_open(pid)
+
+
+def boot_id() -> str:
+    """What changes with each boot; "" where the kernel does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def facts(pid: int) -> ProcessFacts | None:
+    """The facts of one process (a zombie too), or None where there is none."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _parse_stat(os.read(fd, 4096))
+    except OSError:  # it went between open and read
+        return None
+    finally:
+        os.close(fd)
+
+
+def _parse_stat(line: bytes) -> ProcessFacts:
+    # The name may hold blanks and brackets: fields are counted from its last closing one.
+    head, _, tail = line.rpartition(b")")
+    pid, _, name = head.partition(b" (")
+    field = tail.split()
+    return ProcessFacts(
+        pid=int(pid),
+        ppid=int(field[1]),
+        group=int(field[2]),
+        session=int(field[3]),
+        state=field[0].decode(),
+        start_time=int(field[19]),
+        cpu_ticks=int(field[11]) + int(field[12]),
+        rss_pages=int(field[21]),
+        name=name.decode("utf-8", "replace"),
+    )
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in ticks since boot; None where there is none."""
+    found = facts(pid)
+    return None if found is None else found.start_time
+
+
+def is_alive(pid: int, started: int | None = None) -> bool:
+    """Whether it runs: not gone, not a zombie, and (where started is given) no later process with its pid."""
+    found = facts(pid)
+    return found is not None and found.state not in _DEAD_STATES and (started is None or found.start_time == started)
+
+
+def processes() -> Iterator[ProcessFacts]:
+    """Every process of the machine, zombies left out, in one pass."""
+    for name in os.listdir("/proc"):
+        if name[0] in "123456789":
+            found = facts(int(name))
+            if found is not None and found.state not in _DEAD_STATES:
+                yield found
+
+
+def environ_value(pid: int, key: str) -> str | None:
+    """One variable of the environment that the process was started with.
+
+    None where it has none, is a zombie, or may not be looked at.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        block = b""
+        while chunk := os.read(fd, 65536):
+            block += chunk
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    mark = key.encode() + b"="
+    start = 0 if block.startswith(mark) else block.find(b"\0" + mark) + 1
+    if start == 0 and not block.startswith(mark):
+        return None
+    return block[start + len(mark) :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def command_line(pid: int) -> list[str]:
+    """Its arguments; the kernel's name in brackets where it has none; [] where it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            block = file.read()
+    except OSError:
+        return []
+    if not block:
+        found = facts(pid)
+        return [f"[{found.name}]"] if found else []
+    return [part.decode("utf-8", "replace") for part in block.rstrip(b"\0").split(b"\0")]
+
+
+def signal_process(pid: int, started: int, number: int) -> bool:
+    """Signal exactly that process; False where it is gone. Raises PermissionError.
+
+    Through a pidfd, so that a pid that was used again is never hit; without pidfds the start time is compared first.
+    """
+    if not has_pidfd():
+        if not is_alive(pid, started):
+            return False
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):
+            return False
+        raise
+    try:
+        if not is_alive(pid, started):  # compared after the open: from here on the fd is that process
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def age(started: int) -> float:
+    """Seconds since a start time."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / TICKS_PER_SECOND
+
+
+def set_subreaper(on: bool) -> bool:
+    """Make orphaned descendants come to this process; False where the kernel cannot."""
+    value = 1 if on else 0
+    return features.has("subreaper", lambda: _prctl(_PR_SET_CHILD_SUBREAPER, value)) and _prctl(
+        _PR_SET_CHILD_SUBREAPER, value
+    )
+
+
+def _prctl(option: int, value: int) -> bool:
+    import ctypes  # noqa: PLC0415 - 8 ms, paid only by those who need it
+
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+
+
+def peer(connection: socket.socket) -> tuple[int, int, int]:
+    """(pid, uid, gid) of who connected to a Unix socket."""
+    import socket  # noqa: PLC0415
+    import struct  # noqa: PLC0415
+
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", raw)
+    return pid, uid, gid
+
+
+def reset_oom_score() -> None:
+    """Give the calling process the usual place in the order of the out-of-memory killer."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("0")
+    except OSError:
+        return

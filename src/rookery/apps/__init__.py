@@ -1,0 +1,1 @@
+"""Running what is declared: apps, their instances, one queue of operations each."""

@@ -1,0 +1,62 @@
+"""What stop, restart and delete share: everything but the verb."""
+
+from __future__ import annotations
+
+import os
+
+from rookery.cli.output import report, say
+from rookery.cli.parser import Parser, add_json, add_waiting
+from rookery.control import places
+from rookery.control.client import Client
+from rookery.control.launch import ensure_manager, has_apps
+from rookery.errors import NothingMatched, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MARGIN = 15.0
+"""Seconds that the manager gets beyond the wait's limit to say that it has passed."""
+
+
+def act(verb: str, argv: Sequence[str], *, about: str, examples: Sequence[str]) -> int:
+    """Parse, ask the manager, report. Raises UsageError without a selector, NothingMatched without apps."""
+    parser = Parser(verb, about, examples, words="SELECTOR...")
+    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help="name, id, name:index, /regex/, all")
+    add_waiting(parser)
+    add_json(parser)
+    options = parser.parse(argv)
+    if not options.selectors:
+        raise UsageError(f"rook {verb} needs to know which apps", hint=f"a name or an id, or: rook {verb} all")
+    client = mutating_client(places.home(os.environ), options.selectors)
+    return request(client, verb, options.selectors, wait=options.wait, timeout=options.timeout, json=options.json)
+
+
+def mutating_client(home: str, selectors: Sequence[str]) -> Client:
+    """A client for a command that changes known apps; starts the manager if the state knows any.
+
+    Raises NothingMatched where no manager runs and there is nothing to change.
+    """
+    if not Client(home).is_listening() and not has_apps(home):
+        raise NothingMatched(
+            f"nothing matches {' '.join(selectors)}",
+            why=f"there are no apps in {home}",
+            hint="start one with: rook start app.py",
+        )
+    return running_manager(home)
+
+
+def running_manager(home: str) -> Client:
+    """A client of the manager, which is started (and that is said) where none runs. Raises OperationFailed."""
+    client = Client(home)
+    if client.is_listening():
+        return client
+    say("starting the manager")
+    return ensure_manager(home)
+
+
+def request(client: Client, verb: str, selectors: Sequence[str], *, wait: str, timeout: float, json: bool) -> int:
+    """Post one ActRequest and report its result; the exit code."""
+    body = {"selectors": list(selectors), "wait": wait, "timeout": timeout}
+    _, result = client.request("POST", f"/v1/{verb}", body, timeout=timeout + MARGIN)
+    return report(result, json=json)

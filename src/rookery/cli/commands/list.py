@@ -1,0 +1,127 @@
+"""``rook list``: all instances in a table. On the hot path."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rookery._base.units import format_duration, format_size
+from rookery.cli.output import STATE_COLOURS, as_json, harmless, is_coloured, put, say
+from rookery.cli.quick import quick
+from rookery.cli.table import Column, layout
+from rookery.control import places
+from rookery.control.client import with_selectors
+from rookery.control.launch import reading_client
+from rookery.errors import NothingMatched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+COLUMNS = (
+    Column("id", rank=4, right=True),
+    Column("name", rank=0),
+    Column("ns", rank=8),
+    Column("#", rank=1, right=True),
+    Column("pid", rank=2, right=True),
+    Column("state", rank=0),
+    Column("↺", rank=3, right=True),
+    Column("uptime", rank=5, right=True),
+    Column("cpu", rank=7, right=True),
+    Column("mem", rank=6, right=True),
+)
+_TOLD = ("backoff", "fatal", "exited")
+_MOST_REASONS = 10
+
+
+def run(argv: list[str]) -> int:
+    """See ``rook list --help``. Raises NothingMatched for selectors that match nothing."""
+    selectors, flags = quick(argv, ("--json",)) or _parsed(argv)
+    rows = _rows(selectors)
+    if "--json" in flags:
+        put(as_json(rows))
+    elif not rows:
+        say("no apps; start one with: rook start app.py")
+    else:
+        _print(rows)
+    return 0
+
+
+def _rows(selectors: list[str]) -> list[dict[str, Any]]:
+    home = places.home(os.environ)
+    client = reading_client(home)
+    if client is None:
+        if selectors:
+            raise NothingMatched(f"nothing matches {' '.join(selectors)}", why=f"no manager runs for {home}")
+        return []
+    rows: list[dict[str, Any]] = client.request("GET", with_selectors("/v1/instances", selectors))[1]
+    return rows
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    paint = (
+        (lambda title, cell: STATE_COLOURS.get(cell) if title == "state" else None) if is_coloured(sys.stdout) else None
+    )
+    lines, dropped = layout(COLUMNS, [cells(row) for row in rows], room=_room(), paint=paint)
+    put("\n".join([*lines, *reasons(rows)]))
+    if dropped:
+        columns = "1 column" if len(dropped) == 1 else f"{len(dropped)} columns"
+        say(f"{columns} hidden ({', '.join(dropped)}); the terminal is narrow, --json shows all")
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """What the table shows of an InstanceRow, in the order of COLUMNS."""
+    return [
+        str(row["id"]),
+        row["name"],
+        row["namespace"],
+        str(row["index"]),
+        _or_dash(row["pid"], str),
+        row["state"],
+        str(row["restarts"]),
+        _or_dash(row["uptime"], format_duration),
+        _or_dash(row["cpu"], lambda cpu: f"{cpu:.1f}%"),
+        _or_dash(row["memory"], format_size),
+    ]
+
+
+def reasons(rows: list[dict[str, Any]]) -> list[str]:
+    """One line for each instance that is down by itself, with why; 10 at most."""
+    down = [row for row in rows if row["state"] in _TOLD and row["exit"] is not None]
+    lines = [
+        f"  {row['name']}:{row['index']}  {row['state']}: {harmless(row['exit']['reason'])}"
+        for row in down[:_MOST_REASONS]
+    ]
+    if len(down) > _MOST_REASONS:
+        lines.append(f"  and {len(down) - _MOST_REASONS} more")
+    return lines
+
+
+def _or_dash(value: Any, shown: Any) -> str:
+    return "-" if value is None else str(shown(value))
+
+
+def _room() -> int | None:
+    """Characters per line: COLUMNS, else the terminal's; None where there is none."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return None
+
+
+def _parsed(argv: list[str]) -> tuple[list[str], set[str]]:
+    from rookery.cli.parser import Parser, add_json
+
+    parser = Parser(
+        "list",
+        "Show all instances, or those that match.",
+        ("rook list", "rook list web shop", "rook list --json"),
+        words="[SELECTOR...]",
+    )
+    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help="name, id, name:index, /regex/, all")
+    add_json(parser)
+    options = parser.parse(argv)
+    return options.selectors, {"--json"} if options.json else set()

@@ -1,0 +1,53 @@
+"""``rook start``: run programs, apply config files, start known apps again."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import msgspec
+
+from rookery.cli.acting import MARGIN, request, running_manager
+from rookery.cli.output import report, say
+from rookery.cli.start_options import parse
+from rookery.cli.start_target import described, may_be_known
+from rookery.config.environment import base_environment
+from rookery.control import places
+from rookery.control.client import Client, with_selectors
+from rookery.control.launch import has_apps
+from rookery.errors import NothingMatched, UsageError
+
+
+def run(argv: list[str]) -> int:
+    """See ``rook start --help``."""
+    call = parse(argv)
+    home = places.home(os.environ)
+    if may_be_known(call) and (client := _client_of_known(home, call.words)) is not None:
+        return request(client, "start", call.words, wait=call.wait, timeout=call.timeout, json=call.json)
+    specs = described(call, cwd=os.getcwd())  # before a manager is started for a mistake
+    client = running_manager(home)
+    if sys.stderr.isatty() and not call.json and call.wait != "none":
+        say(f"starting {', '.join(spec.name for spec in specs)}")
+    body = {
+        "specs": [msgspec.to_builtins(spec) for spec in specs],
+        "base_env": base_environment(os.environ, inherit_all=call.inherit_env),
+        "wait": call.wait,
+        "timeout": call.timeout,
+    }
+    _, result = client.request("POST", "/v1/apply", body, timeout=call.timeout + MARGIN)
+    return report(result, json=call.json)
+
+
+def _client_of_known(home: str, words: list[str]) -> Client | None:
+    """A client, where each of the words selects known apps; else None. Raises NothingMatched for ``all`` of none."""
+    if Client(home).is_listening() or has_apps(home):
+        client = running_manager(home)
+        try:
+            client.request("GET", with_selectors("/v1/instances", words))
+        except (NothingMatched, UsageError):  # also: no selector at all, but perhaps a program
+            pass
+        else:
+            return client
+    if words == ["all"]:
+        raise NothingMatched("there are no apps to start", hint="start one with: rook start app.py")
+    return None

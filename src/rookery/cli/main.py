@@ -1,0 +1,125 @@
+"""``rook``: which command, and what becomes of its errors.
+
+On the hot path: a command's module, and what it needs, is imported when that command is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rookery.errors import RookeryError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+COMMANDS = {
+    "start": ("start", "run a program, a config file, or known apps again"),
+    "list": ("list", "all instances in a table"),
+    "show": ("show", "everything about some instances"),
+    "logs": ("logs", "the last lines of output, and what comes"),
+    "stop": ("stop", "stop apps; they stay known"),
+    "restart": ("restart", "stop apps and start them again"),
+    "delete": ("delete", "stop apps and forget them"),
+    "ping": ("ping", "whether the manager runs"),
+    "kill": ("kill", "stop all apps and the manager"),
+}
+"""Command: its module in rookery.cli.commands, and its line in the overview."""
+
+ALIASES = {"ls": "list", "ps": "list", "status": "list", "describe": "show", "rm": "delete", "del": "delete"}
+
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; argv is without the program's name. Returns the exit code (INTERFACES 5)."""
+    _never_fail_to_print(sys.stdout, sys.stderr)
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except RookeryError as error:
+        return _explain(error)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left. What is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _explain(RookeryError(error.strerror or str(error), why=str(error.filename or "")))
+    except SystemExit as leave:  # argparse has printed its help
+        return leave.code if isinstance(leave.code, int) else 0
+    return code
+
+
+def _dispatch(argv: list[str]) -> int:
+    argv = _take_global_options(argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        return _overview()
+    name, *rest = argv
+    if name == "help":
+        if not rest:
+            return _overview()
+        name, *rest = rest[0], "--help"
+    if name in ("--version", "-V"):
+        from rookery import __version__
+        from rookery.cli.output import put
+
+        put(f"rook {__version__}")
+        return 0
+    return _command(name)(rest)
+
+
+def _take_global_options(argv: list[str]) -> list[str]:
+    while argv and (argv[0] == "--home" or argv[0].startswith("--home=")):
+        _, equals, value = argv[0].partition("=")
+        if not equals:
+            value = argv[1] if len(argv) > 1 else ""
+        if not value:
+            raise UsageError("--home needs a folder", hint="rook --home DIR list")
+        os.environ["ROOKERY_HOME"] = os.path.abspath(value)
+        argv = argv[1:] if equals else argv[2:]
+    return argv
+
+
+def _command(name: str) -> Callable[[list[str]], int]:
+    entry = COMMANDS.get(ALIASES.get(name, name))
+    if entry is None:
+        from rookery._base.nearest import nearest
+
+        near = nearest(name, [*COMMANDS, *ALIASES])
+        kind = "option" if name.startswith("-") else "command"
+        hint = f"did you mean {near[0]}?" if near else "see: rook --help"
+        raise UsageError(f"there is no {kind} {name!r}", hint=hint)
+    from importlib import import_module
+
+    run: Callable[[list[str]], int] = import_module(f"rookery.cli.commands.{entry[0]}").run
+    return run
+
+
+def _overview() -> int:
+    from rookery.cli.output import put
+    from rookery.cli.overview import overview
+
+    put(overview(COMMANDS, ALIASES))
+    return 0
+
+
+def _explain(error: RookeryError) -> int:
+    from rookery.cli.output import say
+
+    say(f"rook: {error.what}")
+    if error.why:
+        say(f"  {error.why}")
+    if error.hint:
+        say(f"hint: {error.hint}")
+    return error.exit_code
+
+
+def _never_fail_to_print(*streams: TextIO) -> None:
+    # A name or a log line that the terminal's encoding does not know must not end the command.
+    for stream in streams:
+        if getattr(stream, "errors", "") == "strict":
+            stream.reconfigure(errors="replace")  # type: ignore[attr-defined]

@@ -1,0 +1,154 @@
+"""The options of ``rook start``: each setting is one key of rook.toml, handed on as the text it was given as."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rookery.cli.parser import Parser, add_json, add_waiting
+from rookery.errors import UsageError
+
+
+class Setting(NamedTuple):
+    """An option that is a key of rook.toml. path: the key; default: as the help shows it, in config's own words."""
+
+    flags: str
+    path: tuple[str, ...]
+    metavar: str
+    help: str
+    default: str
+
+
+SETTINGS = (
+    Setting("-n --name", ("name",), "NAME", "the app's name", "from the target"),
+    Setting("-i --instances", ("instances",), "N", "how many; also max, half, -1 (all CPUs but one)", "1"),
+    Setting("--namespace", ("namespace",), "NAME", "a group of apps, also a selector", "default"),
+    Setting("--cwd", ("cwd",), "DIR", "working directory", "."),
+    Setting("--interpreter", ("interpreter",), "PROGRAM", "what runs the script", "found by extension or #!"),
+    Setting("-m --module", ("module",), "MODULE", "run a Python module, as python -m", "none"),
+    Setting("--env-file", ("env_file",), "FILE", "variables from a file", "none"),
+    Setting("--user", ("user",), "NAME", "run as this user", "you"),
+    Setting("--group", ("group",), "NAME", "run with this group", "the user's"),
+    Setting("--umask", ("umask",), "OCTAL", "mode bits that new files do not get", "inherited"),
+    Setting("--restart", ("restart",), "POLICY", "always, on-failure or never", "always"),
+    Setting("--max-restarts", ("max_restarts", "count"), "N", "give up after more in the window", "no limit"),
+    Setting("--max-restarts-window", ("max_restarts", "window"), "TIME", "the window of --max-restarts", "1m"),
+    Setting("--min-uptime", ("min_uptime",), "TIME", "alive for so long counts as started", "1s"),
+    Setting("--stable-after", ("stable_after",), "TIME", "alive for so long makes restarts quick again", "10s"),
+    Setting("--restart-delay", ("restart_delay",), "TIME", "wait before each restart", "0s"),
+    Setting("--backoff-base", ("backoff", "base"), "TIME", "first wait after a crash", "100ms"),
+    Setting("--backoff-factor", ("backoff", "factor"), "N", "growth of the wait", "2"),
+    Setting("--backoff-cap", ("backoff", "cap"), "TIME", "longest wait", "30s"),
+    Setting("--backoff-jitter", ("backoff", "jitter"), "on|off", "spread the waits at random", "on"),
+    Setting("--ok-exit-codes", ("ok_exit_codes",), "N,N", "exits that are no failure", "0"),
+    Setting("--stop-signal", ("stop_signal",), "SIGNAL", "the polite signal", "SIGTERM"),
+    Setting("--graceful-timeout", ("graceful_timeout",), "TIME", "from that signal to SIGKILL", "10s"),
+    Setting("--stop-scope", ("stop_scope",), "tree|leader", "who gets the polite signal", "tree"),
+    Setting("--logs-merge", ("logs", "merge"), "HOW", "none, streams, instances or all in one file", "none"),
+    Setting("--logs-max-size", ("logs", "max_size"), "SIZE", "rotate a log file at this size", "10M"),
+    Setting("--logs-keep", ("logs", "keep"), "N", "rotated files to keep", "7"),
+    Setting("--logs-timestamps", ("logs", "timestamps"), "on|off", "time before each line", "off"),
+    Setting("--limits-memory", ("limits", "memory"), "SIZE", "address space of each process", "the system's"),
+    Setting("--limits-open-files", ("limits", "open_files"), "N", "open files of each process", "the system's"),
+    Setting("--limits-processes", ("limits", "processes"), "N", "processes of the user", "the system's"),
+    Setting("--limits-cpu-time", ("limits", "cpu_time"), "TIME", "CPU time of each process", "the system's"),
+    Setting("--limits-core", ("limits", "core"), "SIZE", "core dumps", "the system's"),
+)
+
+_EXAMPLES = (
+    "rook start app.py                         keep a script running",
+    "rook start server.js -i 2 -n web          two instances, named web",
+    "rook start app.py -- --port 8000          options after -- belong to the program",
+    "rook start -m pkg.main                    a Python module",
+    "rook start -- ./bin --flag                any command",
+    "rook start 'tail -f x | grep y' --shell   a line for /bin/sh",
+    "rook start rook.toml --only web           some apps of a config file (alone: ./rook.toml)",
+    "rook start web worker                     known apps, after rook stop",
+)
+
+
+class Call(NamedTuple):
+    """What ``rook start`` was asked for.
+
+    words: what stands before ``--`` and is no option; rest: what stands after it, None where there was no ``--``;
+    settings: keys of rook.toml with texts; profile: of a config file; timeout: seconds.
+    """
+
+    words: list[str]
+    rest: list[str] | None
+    settings: dict[str, Any]
+    profile: str | None
+    only: list[str]
+    inherit_env: bool
+    wait: str
+    timeout: float
+    json: bool
+
+
+def parse(argv: list[str]) -> Call:
+    """Read the command line; options stand anywhere before ``--``. Raises UsageError."""
+    ours, rest = argv, None
+    if "--" in argv:
+        at = argv.index("--")
+        ours, rest = argv[:at], argv[at + 1 :]
+    options = _parser().parse(ours)
+    return Call(
+        words=options.words,
+        rest=rest,
+        settings=_settings(vars(options)),
+        profile=options.env,
+        only=options.only or [],
+        inherit_env=options.inherit_env,
+        wait=options.wait,
+        timeout=options.timeout,
+        json=options.json,
+    )
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for setting in SETTINGS:
+        value = given["_".join(setting.path)]
+        if value is None:
+            continue
+        table = found
+        for key in setting.path[:-1]:
+            table = table.setdefault(key, {})
+        table[setting.path[-1]] = value
+    if given["set_env"]:
+        found["env"] = dict(_variable(text) for text in given["set_env"])
+    if given["shell"]:
+        found["shell"] = True
+    return found
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set-env {text} has no value", hint=f"--set-env {text}=VALUE")
+    return name, value
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "start",
+        "Start a program and keep it running; apply a config file; or start known apps again.",
+        _EXAMPLES,
+        words="[TARGET [ARGS...]]",
+        unknown_hint="options for the program go after --",
+    )
+    parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command, config file or known app")
+    for setting in SETTINGS:
+        parser.add_argument(
+            *setting.flags.split(),
+            dest="_".join(setting.path),
+            metavar=setting.metavar,
+            help=f"{setting.help} (default: {setting.default})",
+        )
+    parser.add_argument("--set-env", action="append", metavar="K=V", help="a variable; may be repeated")
+    parser.add_argument("--inherit-env", action="store_true", help="hand on all of your environment")
+    parser.add_argument("--shell", action="store_true", help="TARGET is a line for /bin/sh")
+    parser.add_argument("--env", metavar="PROFILE", help="the config file's environment profile to use")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this app of the file; may be repeated")
+    add_waiting(parser)
+    add_json(parser)
+    return parser

@@ -1,0 +1,1 @@
+"""What an app is (AppSpec), and the files and command lines that describe one."""

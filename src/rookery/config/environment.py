@@ -1,0 +1,51 @@
+"""What an app inherits from the calling command, and what of an environment may be shown."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INHERITED = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"})
+_INHERITED_PREFIXES = ("LC_", "XDG_")
+_NEVER = frozenset({"NOTIFY_SOCKET", "ROOKERY_UNIT"})
+_NEVER_PREFIXES = ("LISTEN_",)
+
+_SECRET_KEYS = ("*SECRET*", "*TOKEN*", "*PASSWORD*", "*PASSWD*", "*KEY*", "*CREDENTIAL*", "*DSN*")
+_MASKED = "***"
+# Up to the last @: a password may hold / and @ itself, and masking too much is the safe side.
+_URL_PASSWORD = re.compile(r"(://[^:/?#]*:).*@", re.DOTALL)
+
+
+def base_environment(environ: Mapping[str, str], *, inherit_all: bool = False) -> dict[str, str]:
+    """What an app gets from the calling command's environment.
+
+    inherit_all: everything instead of the usual few. What belongs to the caller's own supervisor (its cookie, its
+    notify socket, its listening sockets) is never passed on.
+    """
+    return {
+        key: value
+        for key, value in environ.items()
+        if key not in _NEVER
+        and not key.startswith(_NEVER_PREFIXES)
+        and (inherit_all or key in _INHERITED or key.startswith(_INHERITED_PREFIXES))
+    }
+
+
+def mask(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with secrets replaced by ``***``, by the look of their names (in any case).
+
+    Of a ``*_URL`` only the password in it is replaced.
+    """
+    return {key: _mask_one(key.upper(), value) for key, value in env.items()}
+
+
+def _mask_one(key: str, value: str) -> str:
+    if any(fnmatch.fnmatchcase(key, pattern) for pattern in _SECRET_KEYS):
+        return _MASKED
+    if key.endswith("_URL"):
+        return _URL_PASSWORD.sub(rf"\g<1>{_MASKED}@", value)
+    return value

@@ -1,0 +1,88 @@
+"""AppSpec: what an app is, as the API takes it and the state file keeps it.
+
+Files and command lines are turned into AppSpecs by the caller (as the calling user, with paths made absolute);
+the manager never reads a configuration file. Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Wait = Literal["settled", "ready", "started", "none"]
+
+
+class BackoffSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Delay growth: ``base * factor**n`` up to ``cap`` (seconds), with full jitter unless ``jitter`` is off."""
+
+    base: float = 0.1
+    factor: float = 2.0
+    cap: float = 30.0
+    jitter: bool = True
+
+
+class MaxRestarts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """More than ``count`` restarts within ``window`` seconds is fatal."""
+
+    count: int
+    window: float = 60.0
+
+
+class LogSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where output goes.
+
+    merge: "none" one file per instance and stream, "streams" out and err in one, "instances" one per stream for all
+    instances, "all" one file; max_size: bytes before rotation; keep: rotated files; timestamps: ISO time before each
+    line.
+    """
+
+    merge: Literal["none", "streams", "instances", "all"] = "none"
+    max_size: int = 10 * 1024 * 1024
+    keep: int = 7
+    timestamps: bool = False
+
+
+class LimitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Resource limits of each process (rlimits); None leaves the system's.
+
+    memory: bytes of address space; open_files, processes: counts; cpu_time: seconds; core: bytes.
+    """
+
+    memory: int | None = None
+    open_files: int | None = None
+    processes: int | None = None
+    cpu_time: int | None = None
+    core: int | None = None
+
+
+class AppSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One app. command is complete (interpreter, script and arguments); cwd is absolute.
+
+    env is what the file and the options add; the base environment travels beside the spec (StartRequest.base_env).
+    """
+
+    name: str
+    command: tuple[str, ...]
+    cwd: str
+    namespace: str = "default"
+    instances: int = 1
+    env: dict[str, str] = {}
+    user: str | None = None
+    group: str | None = None
+    umask: int | None = None
+    limits: LimitSpec = LimitSpec()
+    restart: Literal["always", "on-failure", "never"] = "always"
+    ok_exit_codes: tuple[int, ...] = (0,)
+    restart_delay: float = 0.0
+    backoff: BackoffSpec = BackoffSpec()
+    max_restarts: MaxRestarts | None = None
+    min_uptime: float = 1.0
+    stable_after: float = 10.0
+    stop_signal: str = "SIGTERM"
+    graceful_timeout: float = 10.0
+    stop_scope: Literal["tree", "leader"] = "tree"
+    stdin: Literal["null"] = "null"
+    logs: LogSpec = LogSpec()
+    origin: str = ""
+    """The file it came from, or "" for a command line; shown only."""

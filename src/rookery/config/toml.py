@@ -1,0 +1,179 @@
+"""rook.toml: read by the calling user, turned into AppSpecs with every path absolute."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from rookery._base.nearest import nearest
+from rookery.config.build import build_spec
+from rookery.config.command import module_command, plain_command, script_command
+from rookery.config.envfile import read_env_file
+from rookery.config.keys import FILE
+from rookery.config.lookup import Surroundings, absolute, did_you_mean, existing_folder, names_in, search_path
+from rookery.config.reader import Reader
+from rookery.config.report import BadValue, FileSource
+from rookery.errors import ConfigError, NothingMatched
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from rookery.config.locate import KeyPath
+    from rookery.config.spec import AppSpec
+
+_WAYS = ("script", "command", "module")
+_TABLES = ("backoff", "limits", "logs", "max_restarts")
+
+
+def load_file(
+    path: str,
+    *,
+    only: Collection[str] = (),
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> list[AppSpec]:
+    """The apps of a rook.toml, in its order.
+
+    only: names of the apps that are wanted, all when empty; profile: the environment profile to lay over env;
+    environ: the calling command's environment, the process's own when left out.
+    Raises ConfigError for the first problem in the file and NothingMatched where ``only`` names no app of it.
+    """
+    text = _read(path)
+    tables = _parse(path, text)
+    reader = Reader(FileSource(path, text))
+    data = reader.read(FILE, tables)
+    reader.check()
+    apps: dict[str, dict[str, Any]] = data.get("apps", {})
+    if not apps:
+        raise ConfigError("there are no apps in it", file=path, hint="write one as [apps.NAME]")
+    unknown = [name for name in only if name not in apps]
+    if unknown:
+        hint = did_you_mean(nearest(unknown[0], apps), f"it has {', '.join(apps)}")
+        raise NothingMatched(f"there is no app {unknown[0]!r} in {path}", hint=hint)
+    _check_profile(path, profile, [data.get("defaults", {}), *apps.values()])
+    file = _File(path, data.get("defaults", {}), profile, os.environ if environ is None else environ)
+    specs = []
+    for name, app in apps.items():
+        if only and name not in only:
+            continue
+        try:
+            specs.append(file.spec(name, app))
+        except BadValue as bad:
+            reader.report(file.place(name, app, bad), BadValue(bad.problem, hint=bad.hint))
+        except ConfigError as error:
+            reader.add(error)
+    reader.check()
+    return specs
+
+
+class _File:
+    """What the apps of one file share."""
+
+    def __init__(self, path: str, defaults: dict[str, Any], profile: str | None, environ: Mapping[str, str]) -> None:
+        self._origin = os.path.abspath(path)
+        self._folder = os.path.dirname(self._origin)
+        self._defaults = defaults
+        self._profile = profile
+        self._environ = environ
+
+    def spec(self, name: str, app: dict[str, Any]) -> AppSpec:
+        """One app, complete. Raises BadValue with a path below the app, or ConfigError for an env file."""
+        settings = {**self._defaults, **app}
+        for key in _TABLES:
+            if key in settings:
+                settings[key] = {**self._defaults.get(key, {}), **app.get(key, {})}
+        way = _way(app)
+        cwd = existing_folder(settings.get("cwd", "."), self._folder, self._environ)
+        env = self._environment(app)
+        where = Surroundings(cwd, self._folder, self._environ, search_path(env, self._environ))
+        interpreter = settings.get("interpreter")
+        if way == "script":
+            command = script_command(absolute(app["script"], cwd, self._environ), interpreter, where)
+        elif way == "module":
+            command = module_command(app["module"], interpreter, where)
+        else:
+            command = plain_command(app["command"], where)
+        command = (*command, *settings.get("args", ()))
+        return build_spec(settings, name=name, command=command, cwd=cwd, env=env, origin=self._origin)
+
+    def place(self, name: str, app: dict[str, Any], bad: BadValue) -> KeyPath:
+        """Where the key of a problem stands: in the app, else in the defaults, else in the app's header."""
+        is_inherited = bool(bad.path) and bad.path[0] not in app and bad.path[0] in self._defaults
+        return ("defaults", *bad.path) if is_inherited else ("apps", name, *bad.path)
+
+    def _environment(self, app: dict[str, Any]) -> dict[str, str]:
+        """Env file, env, profile; the defaults' below the app's own."""
+        env: dict[str, str] = {}
+        for layer in (self._defaults, app):
+            if "env_file" in layer:
+                shown = layer["env_file"]
+                path = absolute(shown, self._folder, self._environ)
+                try:
+                    env.update(read_env_file(path, shown))
+                except BadValue as bad:
+                    raise BadValue(bad.problem, hint=bad.hint, path=("env_file",)) from None
+            env.update(layer.get("env", {}))
+        for layer in (self._defaults, app):
+            env.update(layer.get("env_profiles", {}).get(self._profile, {}))
+        return env
+
+
+def _way(app: dict[str, Any]) -> str:
+    ways = [key for key in _WAYS if key in app]
+    if not ways:
+        raise BadValue("nothing says what to run", hint="write one of script, command or module")
+    if len(ways) > 1:
+        raise BadValue(f"{' and '.join(ways)} exclude each other", hint="keep one of them", path=(ways[1],))
+    if ways == ["command"] and "interpreter" in app:
+        raise BadValue(
+            "an interpreter goes with script or module, not with command",
+            hint="put it first in command",
+            path=("interpreter",),
+        )
+    return ways[0]
+
+
+def _check_profile(path: str, profile: str | None, layers: Iterable[dict[str, Any]]) -> None:
+    known = dict.fromkeys(name for layer in layers for name in layer.get("env_profiles", {}))
+    if profile is None or profile in known:
+        return
+    near = [f"did you mean {name}?" for name in nearest(profile, known)]
+    names = f"known profiles: {', '.join(known)}" if known else "no app has env_profiles"
+    raise ConfigError(
+        f"there is no environment profile {profile!r}", file=path, key="env_profiles", hint=" ".join([*near, names])
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            raw = stream.read()
+    except FileNotFoundError:
+        folder = os.path.dirname(path) or "."
+        near = [name for name in names_in(folder) if name.endswith(".toml")]
+        hint = did_you_mean(nearest(os.path.basename(path), near), "check its path")
+        raise ConfigError("there is no such file", file=path, hint=hint) from None
+    except IsADirectoryError:
+        raise ConfigError("this is a directory", file=path, hint=f"name a file: {path}/rook.toml") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=path) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError("this is not UTF-8 text", file=path, line=line, hint="save it as UTF-8") from None
+
+
+def _parse(path: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError("tables or lists are nested too deeply", file=path) from None
+    except ValueError as error:
+        # The message ends in "(at line 3, column 5)" or "(at end of document)".
+        problem, _, place = str(error).partition(" (at ")
+        found = re.match(r"line (\d+)", place)
+        line = int(found[1]) if found else text.rstrip("\n").count("\n") + 1 if place else None
+        raise ConfigError(f"this is not TOML: {problem}", file=path, line=line) from None

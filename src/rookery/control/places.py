@@ -1,0 +1,137 @@
+"""Where a manager lives: its home, its sockets and its files.
+
+Everything hangs from the home, so that callers with different environments find the same manager: ``home/run`` is a
+folder, or a link to the real one below XDG_RUNTIME_DIR, made by the keeper.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rookery.errors import OperationFailed, RookeryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+_WITH_HANDLE = hasattr(os, "O_PATH")
+LONGEST_ADDRESS = 107 if _WITH_HANDLE else 103
+"""Bytes of a Unix socket's path that the kernel takes (Linux 107, macOS 103)."""
+
+
+def home(environ: Mapping[str, str]) -> str:
+    """The absolute path of the home: ROOKERY_HOME, else the place of this user (INTERFACES 2).
+
+    A relative XDG_STATE_HOME is ignored, as its specification says.
+    """
+    chosen = environ.get("ROOKERY_HOME")
+    if chosen:
+        return os.path.abspath(chosen)
+    if os.geteuid() == 0:
+        return "/var/lib/rookery"
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "rookery")
+
+
+def control_socket(home: str) -> str:
+    """Where the manager's HTTP API listens."""
+    return os.path.join(home, "run", "control.sock")
+
+
+def keeper_socket(home: str) -> str:
+    """Where the keeper listens for its manager."""
+    return os.path.join(home, "run", "keeper.sock")
+
+
+def collector_socket(home: str) -> str:
+    """Where the log collector listens for the manager."""
+    return os.path.join(home, "run", "collector.sock")
+
+
+def state_file(home: str) -> str:
+    """What should run and what runs (INTERFACES 3)."""
+    return os.path.join(home, "state.json")
+
+
+def lock_file(home: str) -> str:
+    """Locked (flock) for as long as a keeper or manager of this home lives."""
+    return os.path.join(home, "lock")
+
+
+def log_folder(home: str) -> str:
+    """The apps' output."""
+    return os.path.join(home, "logs")
+
+
+def manager_log(home: str) -> str:
+    """What keeper, manager and collector say themselves."""
+    return os.path.join(home, "manager.log")
+
+
+def scope_file(home: str) -> str:
+    """The eight digits that tell this home's processes from others'."""
+    return os.path.join(home, "scope")
+
+
+class connectable:  # noqa: N801 - a context manager that reads like a function (contextlib costs 2 ms of import)
+    """An address for bind or connect, valid inside the ``with``, however long the path is.
+
+    Longer paths than the kernel takes go through a handle on their folder. Raises OSError where the folder cannot be
+    opened, OperationFailed where the path is too long and the system has no such handles.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._folder: int | None = None
+
+    def __enter__(self) -> str:
+        size = len(os.fsencode(self._path))
+        if size <= LONGEST_ADDRESS:
+            return self._path
+        if not _WITH_HANDLE:
+            raise OperationFailed(
+                f"the socket's path {self._path} is too long",
+                why=f"{size} bytes, the system takes {LONGEST_ADDRESS}",
+                hint="choose a shorter home with: rook --home DIR",
+            )
+        folder, name = os.path.split(self._path)
+        self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return f"/proc/self/fd/{self._folder}/{name}"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+
+
+def ensure_home(home: str) -> None:
+    """Make the home (0700) where it is missing, and check whose it is and who may write to it.
+
+    Raises RookeryError where it cannot be made, belongs to someone else, or is open to others.
+    """
+    try:
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        found = os.stat(home)
+    except OSError as error:
+        raise RookeryError(
+            f"could not make the home {home}",
+            why=error.strerror or str(error),
+            hint="choose another one with: rook --home DIR",
+        ) from error
+    if found.st_uid != os.geteuid():
+        raise RookeryError(
+            f"the home {home} belongs to someone else",
+            why=f"its owner is uid {found.st_uid}, you are uid {os.geteuid()}",
+            hint="run rook as its owner, or choose another one with: rook --home DIR",
+        )
+    if found.st_mode & 0o022:
+        raise RookeryError(
+            f"the home {home} is open to others",
+            why=f"its mode is {found.st_mode & 0o7777:04o}: its group or everyone may write to it",
+            hint=f"close it with: chmod 700 {home}",
+        )

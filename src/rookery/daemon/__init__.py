@@ -1,0 +1,1 @@
+"""The long-lived host: keeper, manager, state file."""

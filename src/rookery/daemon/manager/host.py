@@ -1,0 +1,156 @@
+"""The Service that the web application is handed: apps, numbers about them, and the manager's own end."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rookery import errors
+from rookery._os import kernel
+from rookery.config.environment import mask
+from rookery.control.messages import AppSource, InstanceDetail, InstanceRow, Ping, ProcessRow
+from rookery.metrics.sampler import Root, Sampler, tree_of
+from rookery.process.tree import INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rookery._base.clock import Clock
+    from rookery.apps.app import Instance
+    from rookery.control.messages import ActionResult, ActRequest, StartRequest
+    from rookery.control.service import Verb
+    from rookery.daemon.manager.takeover import Taken
+
+_SAMPLE_EVERY = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Host:
+    """See Service. leave: ends the manager once the answer is out."""
+
+    def __init__(self, home: str, taken: Taken, clock: Clock, *, leave: Callable[[], None]) -> None:
+        self._home = home
+        self._taken = taken
+        self._apps = taken.apps
+        self._clock = clock
+        self._leave = leave
+        self._began = clock.monotonic()
+        self._sampler = Sampler(INDEX.cookie)
+        self._is_leaving = False
+
+    def ping(self) -> Ping:
+        """See Service."""
+        return Ping(
+            pid=os.getpid(),
+            uptime=round(self._clock.monotonic() - self._began, 3),
+            epoch=self._taken.keeper.epoch,
+            apps=len(self._apps.apps),
+            home=self._home,
+            keeper_pid=self._taken.keeper.pid,
+            collector_pid=self._taken.collector.pid,
+        )
+
+    def rows(self, selectors: list[str]) -> list[InstanceRow]:
+        """See Service."""
+        return [one.row() for one in self._apps.instances(selectors)]
+
+    def details(self, selectors: list[str]) -> list[InstanceDetail]:
+        """See Service."""
+        return [self._detail(one) for one in self._apps.instances(selectors)]
+
+    def _detail(self, one: Instance) -> InstanceDetail:
+        unit = one.unit
+        app: dict[str, object] = msgspec.to_builtins(one.app.spec)
+        app["env"] = mask(one.app.spec.env)
+        out, err = one.log_paths(self._apps.log_folder)
+        left = None if unit.next_start is None else max(0.0, unit.next_start - self._clock.monotonic())
+        return InstanceDetail(
+            row=one.row(),
+            app=app,
+            desired=one.desired,
+            generation=unit.generation,
+            next_restart=left,
+            tree=_tree(one),
+            log_out=out,
+            log_err=err,
+        )
+
+    def sources(self, selectors: list[str]) -> list[AppSource]:
+        """See Service."""
+        found = []
+        for one in self._apps.instances(selectors):
+            out, err = one.log_paths(self._apps.log_folder)
+            stamps = one.app.spec.logs.timestamps
+            found.append(
+                AppSource(id=one.id, name=one.app.spec.name, index=one.index, out=out, err=err, timestamps=stamps)
+            )
+        return found
+
+    async def apply(self, request: StartRequest) -> ActionResult:
+        """See Service."""
+        self._refuse_while_leaving()
+        return await self._apps.apply(request)
+
+    async def act(self, verb: Verb, request: ActRequest) -> ActionResult:
+        """See Service."""
+        self._refuse_while_leaving()
+        return await self._apps.act(verb, request)
+
+    def _refuse_while_leaving(self) -> None:
+        if self._is_leaving:
+            raise errors.OperationFailed("the manager is on its way out", hint="try again in a moment")
+
+    async def shut_down(self) -> ActionResult:
+        """See Service. What is asked for meanwhile is refused; where something could not be stopped it stays."""
+        self._refuse_while_leaving()
+        self._is_leaving = True
+        try:
+            result = await self._apps.stop_all()
+            self._taken.store.changed()
+            await self._taken.store.save()
+            if result.expired:
+                raise errors.OperationFailed("some apps could not be stopped", hint="see: rook list")
+        except BaseException:
+            self._is_leaving = False
+            raise
+        self._leave()
+        return result
+
+    async def sample_for_ever(self) -> None:
+        """Take the numbers of all trees every two seconds."""
+        while True:
+            try:
+                self._sample()
+            except Exception:  # a number missing is no reason to stop looking after apps
+                _log.exception("the sampler failed")
+            await self._clock.sleep(_SAMPLE_EVERY)
+
+    def _sample(self) -> None:
+        running = {one.unit.key: one for one in self._apps.instances() if one.unit.pid is not None}
+        roots = {
+            key: Root(one.unit.pid, one.unit.start_time)
+            for key, one in running.items()
+            if one.unit.pid is not None and one.unit.start_time is not None
+        }
+        cookies = {one.unit.cookie: key for key, one in running.items()}
+        usage = self._sampler.sample(roots, cookies, self._clock.monotonic())
+        for key, one in running.items():
+            one.usage = usage.get(key)
+
+
+def _tree(one: Instance) -> list[ProcessRow]:
+    unit = one.unit
+    if unit.pid is None or unit.start_time is None:
+        return []
+    return [
+        ProcessRow(
+            pid=process.pid,
+            ppid=process.ppid,
+            command=" ".join(kernel.command_line(process.pid)),
+            memory=process.rss_pages * kernel.PAGE_SIZE,
+        )
+        for process in tree_of(Root(unit.pid, unit.start_time))
+    ]

@@ -1,0 +1,154 @@
+"""The manager's view of the keeper: a Spawner whose processes outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rookery._os import kernel
+from rookery.daemon.manager.link import Link
+from rookery.lifecycle.exit import ExitStatus
+from rookery.process.spec import SpawnSpec, to_json
+from rookery.process.tree import ProcessTree
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from rookery.process.protocols import Handle
+
+
+class KeeperHandle:
+    """A child of the keeper; see Handle."""
+
+    def __init__(self, client: KeeperClient, child: dict[str, Any]) -> None:
+        self._client = client
+        self._key: str = child["key"]
+        self._generation: int = child["generation"]
+        self._pid: int = child["pid"]
+        self._start_time: int = child["start_time"]
+        self.started_at: float = child["started_at"]
+        self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        if child["ended_at"] is not None:
+            self.ended(child)
+
+    @property
+    def pid(self) -> int:
+        """See Handle."""
+        return self._pid
+
+    @property
+    def start_time(self) -> int:
+        """See Handle."""
+        return self._start_time
+
+    def ended(self, child: dict[str, Any]) -> None:
+        """The keeper has reaped it."""
+        if not self.exit.done():
+            self.exit.set_result(ExitStatus.from_returncode(child["returncode"]))
+
+    async def wait(self) -> ExitStatus:
+        """See Handle."""
+        return await asyncio.shield(self.exit)
+
+    def signal(self, number: int) -> bool:
+        """See Handle. Sent directly: manager and keeper are the same user."""
+        return not self.exit.done() and kernel.signal_process(self._pid, self._start_time, number)
+
+    def close(self) -> None:
+        """See Handle. The keeper need not remember its exit any longer."""
+        self._client.acknowledge(self._key, self._generation)
+
+
+class KeeperClient:
+    """The keeper, held by a lease. Made by connect()."""
+
+    def __init__(self, sock: socket.socket, *, on_lost: Callable[[], None], on_terminate: Callable[[], None]) -> None:
+        self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=on_lost)
+        self._on_lost = on_lost
+        self._on_terminate = on_terminate
+        self._handles: dict[tuple[str, int], KeeperHandle] = {}
+        # An exit may be told in the same breath as the start, before the caller of spawn() has its turn.
+        self._early: dict[tuple[str, int], dict[str, Any]] = {}
+        self.pid = 0
+        self.scope = ""
+        self.epoch = 0
+
+    async def take_over(self, after: int) -> None:
+        """Become the manager; after: the last epoch known. Raises LinkError."""
+        hello = await self._link.call("hello", version=1)
+        self.pid, self.scope = hello["pid"], hello["scope"]
+        self.epoch = (await self._link.call("lease", after=after))["epoch"]
+
+    async def spawn(self, spec: SpawnSpec, key: str, generation: int) -> KeeperHandle:
+        """See Spawner. fds of a spec are keys of the keeper's store."""
+        answer = await self._link.call("spawn", key=key, generation=generation, spec=to_json(spec))
+        return self.handle(answer["child"])
+
+    def tree(self, handle: Handle, cookie: str) -> ProcessTree:
+        """See Spawner."""
+        return ProcessTree(handle.pid, handle.start_time, cookie)
+
+    def handle(self, child: dict[str, Any]) -> KeeperHandle:
+        """The handle for a child that the keeper told of."""
+        identity = (child["key"], child["generation"])
+        known = self._handles.get(identity)
+        if known is None:
+            known = self._handles[identity] = KeeperHandle(self, self._early.pop(identity, child))
+        return known
+
+    async def children(self) -> list[dict[str, Any]]:
+        """Everything that runs or has ended unacknowledged."""
+        children: list[dict[str, Any]] = (await self._link.call("list"))["children"]
+        return children
+
+    async def put(self, names: Sequence[str], fds: Sequence[int]) -> None:
+        """Store copies of descriptors."""
+        await self._link.call("put", fds, names=list(names))
+
+    async def get(self, names: Sequence[str]) -> dict[str, int]:
+        """Copies of stored descriptors, for the caller to close; names that are not there are left out."""
+        answer, fds = await self._link.fetch("get", names=list(names))
+        return dict(zip(answer["names"], fds, strict=True))
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Let go of stored descriptors."""
+        self._link.post("drop", names=list(names))
+
+    def acknowledge(self, key: str, generation: int) -> None:
+        """An exit is written down."""
+        self._handles.pop((key, generation), None)
+        self._link.post("ack", key=key, generation=generation)
+
+    async def start_collector(self, spec: SpawnSpec) -> int | None:
+        """Run the collector from now on, and again when it dies; return its pid."""
+        pid: int | None = (await self._link.call("start_collector", spec=to_json(spec)))["pid"]
+        return pid
+
+    async def collector_pid(self) -> int | None:
+        """The collector's pid, or None while it is being started."""
+        pid: int | None = (await self._link.call("list"))["collector"]
+        return pid
+
+    async def stop(self) -> None:
+        """End collector, manager and keeper. Raises LinkError where a child is left."""
+        await self._link.call("stop")
+
+    def close(self) -> None:
+        """Leave; the keeper goes on."""
+        self._link.close()
+
+    def _on_event(self, message: dict[str, Any]) -> None:
+        if message["event"] == "exit":
+            child = message["child"]
+            identity = (child["key"], child["generation"])
+            handle = self._handles.get(identity)
+            if handle is not None:
+                handle.ended(child)
+            else:
+                self._early[identity] = child
+        elif message["event"] == "terminate":
+            self._on_terminate()
+        elif message["event"] == "lease_lost":
+            self._link.close()
+            self._on_lost()

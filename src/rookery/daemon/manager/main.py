@@ -1,0 +1,102 @@
+"""How a manager begins and ends. Started by the keeper: ``python -I -c '...; main([HOME])'``."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import logging.handlers
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rookery._base.clock import SystemClock
+from rookery.control import places
+from rookery.daemon.manager.host import Host
+from rookery.daemon.manager.server import make_server, serve
+from rookery.daemon.manager.takeover import Taken, take_over
+from rookery.errors import LinkError, RookeryError
+from rookery.web.application import application
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LOG_SIZE = 2 * 1024 * 1024
+_LOG_FILES = 3
+_GOODBYE = 0.05
+_log = logging.getLogger("rookery.manager")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Be the manager of the home in arguments[0] until told to leave, or until the keeper is gone."""
+    home = arguments[0]
+    _set_up(home)
+    try:
+        asyncio.run(_run(home))
+    except (RookeryError, OSError) as error:
+        _log.error("the manager ends: %s", error)
+        sys.exit(1)
+
+
+def _set_up(home: str) -> None:
+    os.umask(0o077)
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft_limit != hard_limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    handler = logging.handlers.RotatingFileHandler(places.manager_log(home), maxBytes=_LOG_SIZE, backupCount=_LOG_FILES)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    os.makedirs(places.log_folder(home), mode=0o700, exist_ok=True)
+
+
+async def _run(home: str) -> None:
+    clock = SystemClock()
+    loop = asyncio.get_running_loop()
+    leaving = asyncio.Event()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def keep(task: asyncio.Task[None]) -> None:
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    # SIGTERM ends the manager, not the apps: the keeper starts the next one.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leaving.set)
+    terminating = asyncio.Event()  # may be asked for before there is a host
+    taken = await take_over(home, clock, on_lost=leaving.set, on_terminate=terminating.set)
+    host = Host(home, taken, clock, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
+    keep(asyncio.ensure_future(_terminate(terminating, host)))
+    server = make_server(application(host))
+    keep(asyncio.ensure_future(host.sample_for_ever()))
+    serving = asyncio.ensure_future(serve(server, taken.listener))
+    _log.info("managing %s with epoch %s", home, taken.keeper.epoch)
+    gc.freeze()  # what is there now stays; collections look at what comes later
+    await leaving.wait()
+    server.should_exit = True
+    await serving
+    for task in tasks:
+        task.cancel()
+    await taken.store.close()
+    await taken.apps.close()
+    await taken.collector.close()
+    taken.keeper.close()
+
+
+async def _leave(taken: Taken) -> None:
+    """Let the answer to ``rook kill`` get out, then have the keeper end everything."""
+    await asyncio.sleep(_GOODBYE)
+    with suppress(LinkError):
+        await taken.keeper.stop()
+
+
+async def _terminate(asked: asyncio.Event, host: Host) -> None:
+    """When the keeper is asked to end: stop the apps by their rules."""
+    while await asked.wait():
+        asked.clear()
+        try:
+            await host.shut_down()
+        except RookeryError as error:
+            _log.error("cannot end: %s", error)

@@ -1,0 +1,45 @@
+"""Gives instances their pipes; see Outfitter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rookery.daemon.manager.plumbing import InstancePlumbing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rookery.config.spec import LogSpec
+    from rookery.daemon.manager.collector_client import CollectorClient
+    from rookery.daemon.manager.keeper_client import KeeperClient
+    from rookery.process.spec import SpawnSpec
+
+
+class KeptOutfitter:
+    """Pipes in the keeper, read by the collector."""
+
+    def __init__(self, keeper: KeeperClient, collector: CollectorClient, run_folder: str) -> None:
+        self._keeper = keeper
+        self._collector = collector
+        self._run_folder = run_folder
+        self.given: dict[str, InstancePlumbing] = {}
+
+    def outfit(
+        self,
+        unit: str,
+        make_spec: Callable[[], SpawnSpec],
+        *,
+        logs: Callable[[], LogSpec],
+        paths: Callable[[], tuple[str, str]],
+    ) -> InstancePlumbing:
+        """See Outfitter."""
+        plumbing = self.given[unit] = InstancePlumbing(
+            unit,
+            make_spec,
+            logs=logs,
+            paths=paths,
+            run_folder=self._run_folder,
+            keeper=self._keeper,
+            collector=self._collector,
+        )
+        return plumbing

@@ -1,0 +1,1 @@
+"""The collector that owns log files, and the reading of them."""

@@ -1,0 +1,183 @@
+"""The collector: one process, one thread, that reads the output of all apps and owns their log files.
+
+::
+
+    app 1 --stdout--> FIFO --.                      .--> NAME-0.out.log, .1, .2 ...
+          --stderr--> FIFO --+--> Source -> LogFile +--> NAME-0.err.log
+    app 2 --stdout--> FIFO --'    (epoll)           '--> one file for several sources: whole lines only
+                        |
+    keeper: holds a     |  fds by SCM_RIGHTS
+    copy of each FIFO,  '-------.
+    our listener (fd 3) and is  |
+    our parent               manager --frames of JSON over a Unix socket--> Client -> Units
+
+Neither keeper nor manager is needed for output to flow. If this process is killed the apps' output waits in the FIFOs;
+the next collector is given them again. Requests: hello, open, flush, close, reopen, stats, stop; each has an id
+and is answered with the same id and ``ok``, or ``error``. Nothing here may wait: not for an app, a disk or a client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+
+from rookery.errors import FrameError
+from rookery.logs.source import Source
+from rookery.logs.units import Units
+from rookery.logs.wire import Client, is_trusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+VERSION = 1
+LISTENER_FD = 3
+LAST_ANSWER = 1.0
+"""Seconds a client has to take the answer to ``stop``."""
+
+
+class Collector:
+    """The loop. listener: a listening Unix socket that somebody else has bound and will unlink."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._units = Units(self._selector)
+        self._clients: set[Client] = set()
+        self._is_stopping = False
+        self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "hello": self._hello,
+            "flush": self._units.flush,
+            "close": self._units.close,
+            "reopen": lambda _request: self._units.reopen(),
+            "stats": lambda _request: self._units.stats(),
+            "stop": self._stop,
+        }
+
+    def stop(self) -> None:
+        """Leave run() after this turn; for signal handlers."""
+        self._is_stopping = True
+
+    def run(self, wakeup: int) -> None:
+        """Collect until stop() or a ``stop`` request, then drain and close everything.
+
+        wakeup: an fd that becomes readable when a signal has come.
+        """
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(wakeup, selectors.EVENT_READ, lambda: os.read(wakeup, 64))
+        while not self._is_stopping:
+            for key, mask in self._selector.select(self._units.timeout()):
+                if isinstance(key.data, Source):
+                    self._units.on_event(key.data)
+                elif isinstance(key.data, Client):
+                    self._serve(key.data, mask)
+                else:
+                    key.data()
+            self._units.tick()
+        self._units.drain()
+        self._units.shut()
+        for client in list(self._clients):
+            self._hang_up(client, linger=LAST_ANSWER)
+        self._selector.close()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # it has gone already, or there is no fd left for it; it may come again
+            return
+        if not is_trusted(connection):
+            connection.close()
+            return
+        client = Client(connection)
+        self._clients.add(client)
+        self._selector.register(connection, selectors.EVENT_READ, client)
+
+    def _serve(self, client: Client, mask: int) -> None:
+        if client not in self._clients:
+            return
+        try:
+            if mask & selectors.EVENT_WRITE:
+                client.send_unsent()
+            if mask & selectors.EVENT_READ:
+                for request, fds in client.receive():
+                    client.reply(self._answer(request, fds))
+        except EOFError:
+            self._hang_up(client)
+        except FrameError as error:
+            _say(f"a client was sent away: {error}")
+            self._hang_up(client)
+        else:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.has_unsent else 0)
+            self._selector.modify(client.connection, events, client)
+
+    def _hang_up(self, client: Client, *, linger: float = 0.0) -> None:
+        self._clients.discard(client)
+        self._selector.unregister(client.connection)
+        client.close(linger=linger)
+
+    def _answer(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        number, verb = request.get("id"), request.get("verb")
+        try:
+            if verb == "open":
+                answer = self._units.open(request, fds)
+                fds = []
+            elif verb in self._verbs:
+                answer = self._verbs[verb](request)
+            else:
+                raise ValueError(f"no such verb: {verb!r}")  # noqa: TRY301 - answered as any other wrong request
+        except Exception as error:
+            # The rim of this process: whatever is wrong with one request must not stop the output of all apps.
+            if not isinstance(error, KeyError | TypeError | ValueError):
+                sys.excepthook(*sys.exc_info())
+            return {"id": number, "ok": False, "error": f"{type(error).__name__}: {error}"}
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return {"id": number, "ok": True, **answer}
+
+    def _hello(self, _request: dict[str, Any]) -> dict[str, Any]:
+        return {"version": VERSION, "pid": os.getpid(), "units": self._units.keys()}
+
+    def _stop(self, _request: dict[str, Any]) -> dict[str, Any]:
+        self._units.drain()
+        self._is_stopping = True
+        return {}
+
+
+def main() -> None:
+    """Run the collector: ``rookery-collector HOME``, with the listening socket as fd 3. Returns when it was stopped."""
+    os.umask(0o077)
+    with contextlib.suppress(IndexError, OSError):
+        os.chdir(sys.argv[2])
+    _raise_open_files()
+    listener = socket.socket(fileno=LISTENER_FD)
+    listener.set_inheritable(False)
+    collector = Collector(listener)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: collector.stop())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    collector.run(reading)
+    listener.close()
+
+
+def _raise_open_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # manager.log may be on a full disk
+        sys.stderr.write(f"rookery-collector: {text}\n")

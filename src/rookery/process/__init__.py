@@ -1,0 +1,1 @@
+"""Starting, watching and stopping operating system processes."""

@@ -1,0 +1,1 @@
+"""Keeping one process (Unit) or many (Supervisor) alive by the rules of `lifecycle`."""

@@ -1,0 +1,333 @@
+"""Unit: one slot that is to be filled by one running process.
+
+start/stop/restart ──► one operation at a time ──► lifecycle table ──► Spawner, stop plan
+                                  ▲
+exit of the process ── watcher ───┤   decide(): again after a delay, leave it, or give up
+delay over ───────────────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as random_module
+from typing import TYPE_CHECKING, TypeVar
+
+from rookery import errors
+from rookery._base.clock import Clock, SystemClock
+from rookery._base.ids import COOKIE, Cookie
+from rookery.lifecycle.exit import ExitStatus
+from rookery.lifecycle.restart import Decision, RestartHistory, RestartPolicy, decide, decide_failed_start
+from rookery.lifecycle.state import Event, State, next_state
+from rookery.lifecycle.stop import StopPlan
+from rookery.process.stop import stop as stop_process
+from rookery.process.stop import sweep
+from rookery.supervise.record import LastExit, UnitEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from rookery.process.protocols import Handle, Spawner, Tree
+    from rookery.supervise.plumbing import Plumbing
+
+T = TypeVar("T")
+
+
+class Unit:
+    """Keeps one process as it is wanted.
+
+    key: its name towards the spawner (no colon); scope: eight hexadecimal digits of whoever owns it; policy: when to
+    start again; stop_plan: how to end it; on_event: called with each transition, in order, and must not raise.
+    Use it from one event loop. Operations run one after the other in the order they were asked for, and go on when
+    the task that asked is cancelled.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        plumbing: Plumbing,
+        spawner: Spawner,
+        *,
+        scope: str,
+        policy: RestartPolicy | None = None,
+        stop_plan: StopPlan | None = None,
+        clock: Clock | None = None,
+        on_event: Callable[[UnitEvent], None] | None = None,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self.key = key
+        self.policy = policy or RestartPolicy()
+        self.stop_plan = stop_plan or StopPlan()
+        self.state = State.STOPPED
+        self.generation = 0
+        self.restarts = 0
+        self.crashes = 0
+        """Unasked exits; a waiter compares it to know whether what it waits for fell over meanwhile."""
+        self.last_exit: LastExit | None = None
+        self.reason = ""
+        self.since = 0.0
+        self.next_start: float | None = None
+        self._plumbing = plumbing
+        self._spawner = spawner
+        self._scope = scope
+        self._clock = clock or SystemClock()
+        self._on_event = on_event
+        self._random = random
+        self._history = RestartHistory()
+        self._handle: Handle | None = None
+        self._started = 0.0
+        self._turn = asyncio.Lock()
+        self._changed: asyncio.Event = asyncio.Event()
+        self._delay: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.since = self._clock.wall()
+
+    # -- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while there is a process."""
+        return None if self._handle is None else self._handle.pid
+
+    @property
+    def start_time(self) -> int | None:
+        """In ticks since boot; names the process together with its pid."""
+        return None if self._handle is None else self._handle.start_time
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can do its work; without a probe that is so once it runs."""
+        return self.state is State.RUNNING
+
+    @property
+    def uptime(self) -> float | None:
+        """Seconds since its start while it runs."""
+        return self._clock.monotonic() - self._started if self.state is State.RUNNING else None
+
+    @property
+    def cookie(self) -> str:
+        """The cookie of the present generation."""
+        return str(Cookie(self._scope, self.key, self.generation))
+
+    # -- what can be asked of it ------------------------------------------------------------------------------------
+
+    async def start(self) -> bool:
+        """Start it unless it runs; return whether it was started. Forgets earlier failures.
+
+        A failed start leaves it FATAL (see ``reason``); nothing is raised for it.
+        """
+        return await self._operate(self._start)
+
+    async def stop(self) -> bool:
+        """Stop it and everything of its tree; return whether SIGKILL was needed. Raises StopFailed."""
+        return await self._operate(self._stop)
+
+    async def restart(self) -> None:
+        """Stop it where it runs, then start it, with no other operation between. Raises StopFailed."""
+
+        async def both() -> None:
+            await self._stop()
+            await self._start()
+            self.restarts += 1
+
+        await self._operate(both)
+
+    def adopt(self, handle: Handle, generation: int, *, uptime: float) -> None:
+        """Take over a process that runs already (or has just ended). uptime: seconds it has been running."""
+        self.generation = generation
+        self._handle = handle
+        self._started = self._clock.monotonic() - uptime
+        self._move(Event.ADOPTED, f"found running with pid {handle.pid}")
+        self.since = self._clock.wall() - uptime
+        self._watch(handle)
+
+    def resume_backoff(self, reason: str) -> None:
+        """Go on where an earlier owner left off: it is to run, no process of it is left, nobody saw how it ended."""
+        self._move(Event.START, reason)
+        self._after(Decision("restart", reason, self.policy.restart_delay), Event.FAILED_RETRY)
+
+    def recall(self, state: State, reason: str, failures: int = 0) -> None:
+        """Be as an earlier owner left it: at rest (stopped, exited, fatal), with what its policy remembers."""
+        self._history.failures = failures
+        if state in (State.EXITED, State.FATAL):
+            self.state, self.reason = state, reason
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row, as the restart policy counts them."""
+        return self._history.failures
+
+    async def settled(self, *, crashes: int, min_uptime: float) -> bool:
+        """Wait until it has been up for min_uptime seconds, or is down; return whether it is up.
+
+        crashes: the count before the operation, so that a fall in between is not missed. No limit of its own: cancel
+        it or put a time limit around it.
+        """
+        while True:
+            changed = self._changed
+            if self.crashes != crashes:
+                return False
+            if self.state is State.RUNNING:
+                remaining = min_uptime - (self.uptime or 0.0)
+                if remaining <= 0:
+                    return True
+                await self._first(changed, remaining)
+            elif self.state in (State.STARTING, State.STOPPING):
+                await changed.wait()
+            else:
+                return False
+
+    async def close(self) -> None:
+        """Drop all timers and watchers without touching the process; the unit cannot be used afterwards."""
+        tasks = [*self._tasks, *([self._delay] if self._delay else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- operations; all of them run holding the turn ---------------------------------------------------------------
+
+    async def _operate(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Do work when it is its turn, to the end even if the caller is cancelled."""
+
+        async def in_turn() -> T:
+            async with self._turn:
+                return await work()
+
+        return await asyncio.shield(self._keep(in_turn()))
+
+    def _keep(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        task: asyncio.Task[T] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _start(self) -> bool:
+        if self.state is State.RUNNING:
+            return False
+        self._cancel_delay()
+        self._history.reset()
+        self._move(Event.START, "asked to start")
+        await self._launch(manual=True)
+        return True
+
+    async def _launch(self, *, manual: bool) -> None:
+        self.generation += 1
+        try:
+            spec = await self._plumbing.prepare(self.generation)
+            env = {**(spec.env or {}), COOKIE: self.cookie}
+            self._handle = await self._spawner.spawn(spec._replace(env=env), self.key, self.generation)
+        except errors.SpawnError as error:
+            await self._plumbing.finish(self.generation)
+            self._not_started(error, manual=manual)
+            return
+        except BaseException as error:  # the link to whoever starts processes broke: no state in between may stay
+            self._move(Event.GIVE_UP, f"could not be started: {error}")
+            raise
+        self._started = self._clock.monotonic()
+        self._move(Event.SPAWNED, f"started with pid {self._handle.pid}")
+        self._watch(self._handle)
+
+    def _not_started(self, error: errors.SpawnError, *, manual: bool) -> None:
+        self.last_exit = LastExit(ExitStatus(), str(error), self._clock.wall(), lifetime=0.0)
+        self.crashes += 1
+        # What a person has just asked for and cannot be is said at once. A program that ran before and is missing now
+        # may be in the middle of a deployment: that is tried again, as is a system short of resources.
+        if manual and not isinstance(error, errors.ResourcesExhausted):
+            self._move(Event.GIVE_UP, str(error))
+            return
+        decision = decide_failed_start(
+            self.policy, self._history, str(error), now=self._clock.monotonic(), random=self._random
+        )
+        self._after(decision, Event.FAILED_RETRY)
+
+    async def _stop(self) -> bool:
+        forced = False
+        if self.state is State.STOPPED:
+            return False
+        self._cancel_delay()
+        self._move(Event.STOP, "asked to stop")
+        if self.state is State.STOPPING and self._handle is not None:
+            handle = self._handle
+            forced = await stop_process(handle, self._tree(handle), self.stop_plan, self._clock)
+            status = await handle.wait()
+            reason = f"stopped: {status}" + (", it had to be killed" if forced else "")
+            await self._put_away(status, reason)
+            self._move(Event.GONE, reason)
+        return forced
+
+    async def _put_away(self, status: ExitStatus, reason: str) -> float:
+        """Take the output to its end, write down how it ended, let go of it; return how long it ran."""
+        lifetime = self._clock.monotonic() - self._started
+        stderr = await self._plumbing.finish(self.generation)
+        self.last_exit = LastExit(status, reason, self._clock.wall(), lifetime, stderr)
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+        return lifetime
+
+    def _tree(self, handle: Handle) -> Tree:
+        return self._spawner.tree(handle, self.cookie)
+
+    # -- what happens by itself -------------------------------------------------------------------------------------
+
+    def _watch(self, handle: Handle) -> None:
+        async def ended() -> None:
+            status = await handle.wait()
+            async with self._turn:
+                if self._handle is handle and self.state is State.RUNNING:
+                    await self._fell(handle, status)
+
+        self._keep(ended())
+
+    async def _fell(self, handle: Handle, status: ExitStatus) -> None:
+        # What it left behind would hold its port against the next copy.
+        left = await sweep(self._tree(handle), self._clock)
+        lifetime = await self._put_away(status, str(status) + (f", left {len(left)} behind" if left else ""))
+        self.crashes += 1
+        now = self._clock.monotonic()
+        decision = decide(self.policy, self._history, status, lifetime=lifetime, now=now, random=self._random)
+        self._after(decision, Event.EXITED_RETRY)
+
+    def _after(self, decision: Decision, retry: Event) -> None:
+        if decision.action == "exited":
+            self._move(Event.EXITED_DONE, decision.why)
+        elif decision.action == "fatal":
+            self._move(Event.GIVE_UP, decision.why)
+        else:
+            self.next_start = self._clock.monotonic() + decision.delay
+            self._move(retry, decision.why)
+            self._delay = asyncio.ensure_future(self._again(decision.delay))
+
+    async def _again(self, delay: float) -> None:
+        await self._clock.sleep(delay)
+        await self._operate(self._delay_over)
+
+    async def _delay_over(self) -> None:
+        if self.state is State.BACKOFF:  # a start or a stop may have had its turn first
+            self.restarts += 1
+            self._move(Event.DELAY_OVER, "starting again")
+            await self._launch(manual=False)
+
+    def _cancel_delay(self) -> None:
+        if self._delay is not None:
+            self._delay.cancel()
+            self._delay = None
+
+    def _move(self, event: Event, reason: str) -> None:
+        before, self.state = self.state, next_state(self.state, event)
+        self.reason = reason
+        self.since = self._clock.wall()
+        if self.state is not State.BACKOFF:
+            self.next_start = None
+        self._changed.set()
+        self._changed = asyncio.Event()
+        if self._on_event is not None:
+            self._on_event(UnitEvent(self.key, before, self.state, event, reason, self.since))
+
+    async def _first(self, changed: asyncio.Event, seconds: float) -> None:
+        """Wait for a change or so many seconds, whichever is first."""
+        waits = {asyncio.ensure_future(changed.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()

@@ -1,0 +1,137 @@
+"""What a test may leave behind: nothing.
+
+Compared before and after: descriptors, children (zombies and orphaned grandchildren too: the test run is a subreaper),
+threads, signal handlers, environment, working directory. On macOS there is no /proc: descriptors and children are not
+seen there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from rookery._os import kernel
+
+_SETTLE = 1.0
+_PAUSE = 0.01
+_NOT_OURS = {"PYTEST_CURRENT_TEST"}
+_HANDLED = tuple(number for number in signal.Signals if number not in (signal.SIGKILL, signal.SIGSTOP))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What there is at one moment."""
+
+    fds: dict[int, str]
+    processes: dict[int, str]
+    threads: frozenset[threading.Thread]
+    handlers: dict[int, object]
+    environment: dict[str, str]
+    folder: str
+
+
+def take() -> Snapshot:
+    """What there is now."""
+    return Snapshot(
+        fds=_fds(),
+        processes=_descendants(),
+        threads=frozenset(thread for thread in threading.enumerate() if thread.is_alive()),
+        handlers={number: signal.getsignal(number) for number in _HANDLED},
+        environment={key: value for key, value in os.environ.items() if key not in _NOT_OURS},
+        folder=os.getcwd(),
+    )
+
+
+def _fds() -> dict[int, str]:
+    found: dict[int, str] = {}
+    with suppress(FileNotFoundError):
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):  # the listing's own
+                target = os.readlink(f"/proc/self/fd/{name}")
+                if not target.startswith("/proc/"):
+                    found[int(name)] = target
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def _descendants() -> dict[int, str]:
+    """Every descendant with its state and command, zombies too."""
+    found: dict[int, str] = {}
+    waiting = _children(os.getpid())
+    while waiting:
+        pid = waiting.pop()
+        facts = kernel.facts(pid)
+        if facts is not None:
+            found[pid] = f"{facts.state} {' '.join(kernel.command_line(pid)) or facts.name}"
+            waiting += _children(pid)
+    return found
+
+
+def differences(before: Snapshot) -> list[str]:
+    """What is there now and was not before, in words; waits up to a second for things to go."""
+    deadline = time.monotonic() + _SETTLE
+    while True:
+        found = _compare(before, take())
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(_PAUSE)
+
+
+def _compare(before: Snapshot, after: Snapshot) -> list[str]:
+    found = [f"open descriptor {fd} ({target})" for fd, target in after.fds.items() if before.fds.get(fd) != target]
+    found += [f"process {pid} ({what})" for pid, what in after.processes.items() if pid not in before.processes]
+    found += [f"thread {thread.name}" for thread in after.threads - before.threads]
+    found += [
+        f"handler of {signal.Signals(number).name}"
+        for number, handler in after.handlers.items()
+        if before.handlers[number] != handler
+    ]
+    if before.environment != after.environment:
+        changed = {
+            key
+            for key in before.environment.keys() | after.environment.keys()
+            if before.environment.get(key) != after.environment.get(key)
+        }
+        found.append(f"environment: {', '.join(sorted(changed))}")
+    if before.folder != after.folder:
+        found.append(f"working directory {after.folder}")
+    return found
+
+
+def clean_up(before: Snapshot) -> None:
+    """End and close what is there now and was not before, so that the next test starts clean."""
+    for pid in set(_descendants()) - set(before.processes):
+        facts = kernel.facts(pid)
+        if facts is not None:
+            kernel.signal_process(pid, facts.start_time, signal.SIGKILL)
+    deadline = time.monotonic() + _SETTLE
+    while time.monotonic() < deadline:
+        left = set(_descendants()) - set(before.processes)
+        for pid in left:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        if not left:
+            break
+        time.sleep(_PAUSE)
+    for fd in set(_fds()) - set(before.fds):
+        with suppress(OSError):
+            os.close(fd)
+    for number, handler in before.handlers.items():
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)  # type: ignore[arg-type]
+    for key in os.environ.keys() - before.environment.keys() - _NOT_OURS:
+        del os.environ[key]
+    os.environ.update(before.environment)
+    os.chdir(before.folder)

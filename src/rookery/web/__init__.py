@@ -1,0 +1,1 @@
+"""The HTTP application over whatever service it is handed."""

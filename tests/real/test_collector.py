@@ -1,0 +1,421 @@
+"""The collector as a process of its own, with real FIFOs and real writers."""
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import rookery
+from rookery._base.framing import FrameBuffer, frame
+
+pytestmark = pytest.mark.real
+
+DEADLINE = 20.0
+ROOT = str(Path(rookery.__file__).parents[1])
+BOOT = "import sys; sys.path.insert(0, {root!r}); from rookery.logs.collector import main; main()"
+WRITER = r"""
+import os, sys
+unit, lines, block = sys.argv[1].encode(), int(sys.argv[2]), int(sys.argv[3])
+for first in range(0, lines, block):
+    numbers = range(first, min(lines, first + block))
+    data = memoryview(b"".join(b"%s %d %s\n" % (unit, n, b"." * (n % 90)) for n in numbers))
+    while data:
+        data = data[os.write(1, data):]
+"""
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + DEADLINE
+    while not (seen := condition()):
+        assert time.monotonic() < end, f"{what} did not come true in {DEADLINE} s; last seen: {seen!r}"
+        time.sleep(0.005)
+    return seen
+
+
+class Collector:
+    """The process, one client of it, and the FIFOs of its apps."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(folder / "c.sock"))
+        self.listener.listen()
+        self.fifos = {}
+        self.writers = []
+        self.process = self.client = None
+        self.start()
+
+    def start(self, **limits):
+        def prepare():
+            os.dup2(self.listener.fileno(), 3, inheritable=True)
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+            for limit, value in limits.items():
+                resource.setrlimit(getattr(resource, limit), (value, value))
+
+        with (self.folder / "manager.log").open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", BOOT.format(root=ROOT), "rookery-collector", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+                pass_fds=[3],
+                preexec_fn=prepare,  # noqa: PLW1509 - a test with one thread
+            )
+        self.client = Client(self.folder / "c.sock")
+        assert self.client.ask("hello")["pid"] == self.process.pid
+
+    def fifo(self, unit):
+        if unit not in self.fifos:
+            os.mkfifo(self.folder / f"fifo-{unit}")
+            self.fifos[unit] = os.open(self.folder / f"fifo-{unit}", os.O_RDWR)
+        return self.fifos[unit]
+
+    def open(self, unit, path=None, *, generation=1, max_size=0, keep=99, timestamps=False):
+        path = str(path or self.folder / f"{unit}.log")
+        stream = {"path": path, "max_size": max_size, "keep": keep, "timestamps": timestamps}
+        request = {"unit": unit, "generation": generation, "order": ["out"], "streams": {"out": stream}}
+        return self.client.ask("open", fds=[self.fifo(unit)], **request)
+
+    def flush(self, unit, generation=1):
+        return self.client.ask("flush", unit=unit, generation=generation)["offsets"]["out"]
+
+    def write(self, unit, lines, block=50):
+        command = [sys.executable, "-I", "-S", "-c", WRITER, unit, str(lines), str(block)]
+        self.writers.append(subprocess.Popen(command, stdout=self.fifo(unit)))
+        return self.writers[-1]
+
+    def wait_for_output(self, writer):
+        """Until this collector has taken something from its only source, or its writer has ended."""
+        wait_until(
+            lambda: self.client.ask("stats")["sources"][0]["bytes"] or writer.poll() is not None, "the first output"
+        )
+
+    def end(self, number=signal.SIGTERM):
+        """Send a signal; the exit status."""
+        self.client.close()
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE)
+
+    def said(self):
+        return (self.folder / "manager.log").read_text()
+
+    def close(self):
+        self.client.close()
+        for process in (*self.writers, self.process):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for fd in self.fifos.values():
+            os.close(fd)
+        self.listener.close()
+
+
+class Client:
+    """A tiny manager."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect(str(path))
+        self.frames = FrameBuffer()
+        self.last = 0
+
+    def ask(self, verb, *, fds=(), **request):
+        self.last += 1
+        message = {"id": self.last, "verb": verb, "fds": len(fds), **request}
+        self.send(frame(json.dumps(message).encode()), fds)
+        answer = self.receive()
+        assert answer["id"] == self.last
+        return answer
+
+    def send(self, data, fds=()):
+        if fds:
+            sent = socket.send_fds(self.socket, [data], fds)
+            data = data[sent:]
+        self.socket.sendall(data)
+
+    def receive(self):
+        while True:
+            data = self.socket.recv(1 << 16)
+            if not data:
+                raise EOFError
+            for payload in self.frames.feed(data):
+                return json.loads(payload)
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.fixture
+def collector(tmp_path):
+    collector = Collector(tmp_path)
+    yield collector
+    collector.close()
+    assert "Traceback" not in collector.said()
+
+
+def chain(path):
+    """The contents of a log's files, oldest first."""
+    files = []
+    while os.path.exists(name := f"{path}.{len(files)}" if files else str(path)):
+        files.insert(0, Path(name).read_bytes())
+    return files
+
+
+def expected(unit, lines):
+    return b"".join(b"%s %d %s\n" % (unit.encode(), n, b"." * (n % 90)) for n in range(lines))
+
+
+def fds_of(process):
+    return os.listdir(f"/proc/{process.pid}/fd")
+
+
+def test_output_arrives_whole_and_rotated(collector, tmp_path):
+    assert collector.open("1", max_size=300_000) == {"id": 2, "ok": True, "already": False, "problems": {}}
+    assert collector.write("1", 60_000).wait(DEADLINE) == 0
+    path, size = collector.flush("1")
+    files = chain(path)
+    assert b"".join(files) == expected("1", 60_000)
+    assert size == len(files[-1])
+    assert len(files) > 5
+    assert all(content.endswith(b"\n") for content in files)
+    stats = collector.client.ask("stats")
+    sent = len(expected("1", 60_000))
+    assert stats["sources"] == [{"unit": "1", "generation": 1, "stream": "out", "bytes": sent, "dropped": 0}]
+    assert stats["files"][0]["rotations"] == len(files) - 1
+
+
+def test_two_writers_of_one_file_never_mix_their_lines(collector, tmp_path):
+    shared = tmp_path / "all.log"
+    for unit in ("1", "2"):
+        collector.open(unit, shared, max_size=500_000)
+    writers = [collector.write("1", 30_000, block=7), collector.write("2", 30_000, block=11)]
+    assert [writer.wait(DEADLINE) for writer in writers] == [0, 0]
+    collector.flush("1")
+    collector.flush("2")
+    lines = b"".join(chain(shared)).splitlines(keepends=True)
+    for unit in ("1", "2"):
+        assert b"".join(line for line in lines if line.startswith(unit.encode())) == expected(unit, 30_000)
+    assert len(lines) == 60_000
+
+
+def test_stamped_lines(collector, tmp_path):
+    collector.open("1", timestamps=True)
+    assert collector.write("1", 5_000, block=3).wait(DEADLINE) == 0
+    path, _ = collector.flush("1")
+    lines = Path(path).read_bytes().splitlines(keepends=True)
+    assert b"".join(line[30:] for line in lines) == expected("1", 5_000)
+    assert all(line[4:5] == b"-" and line[10:11] == b"T" and line[29:30] == b" " for line in lines)
+
+
+def test_flush_writes_what_is_in_the_pipe_even_half_a_line(collector):
+    collector.open("1")
+    os.write(collector.fifo("1"), b"a\nhalf")
+    path, size = collector.flush("1")
+    assert Path(path).read_bytes() == b"a\nhalf"
+    assert size == 6
+
+
+def test_close_flushes_and_lets_go_of_the_pipe(collector):
+    before = len(fds_of(collector.process))
+    collector.open("1")
+    os.write(collector.fifo("1"), b"a\n")
+    answer = collector.client.ask("close", unit="1", generation=1)
+    assert Path(answer["offsets"]["out"][0]).read_bytes() == b"a\n"
+    assert len(fds_of(collector.process)) == before
+    assert collector.client.ask("flush", unit="1", generation=1)["offsets"] == {}
+    os.write(collector.fifo("1"), b"b\n")
+    collector.open("1", generation=2)
+    assert Path(collector.flush("1", 2)[0]).read_bytes() == b"a\nb\n"
+
+
+def test_open_again_changes_nothing(collector):
+    collector.open("1")
+    before = len(fds_of(collector.process))
+    assert collector.open("1")["already"] is True
+    assert len(fds_of(collector.process)) == before
+    assert collector.client.ask("hello")["units"] == [["1", 1]]
+
+
+def test_the_app_may_write_while_nobody_asks_for_anything(collector, tmp_path):
+    collector.open("1")
+    collector.client.close()
+    os.write(collector.fifo("1"), b"a\n")
+    wait_until(lambda: (tmp_path / "1.log").read_bytes() == b"a\n", "the line in the file")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_exits_with_0(collector, tmp_path, number):
+    shared = tmp_path / "all.log"
+    collector.open("1", shared)
+    collector.open("2", shared)
+    os.write(collector.fifo("1"), b"a\nhalf")
+    assert collector.end(number) == 0
+    assert shared.read_bytes() == b"a\nhalf"
+
+
+def test_hangup_is_ignored(collector):
+    collector.process.send_signal(signal.SIGHUP)
+    assert collector.client.ask("hello")["ok"]
+
+
+def test_stop_drains_answers_and_exits_with_0(collector, tmp_path):
+    collector.open("1")
+    os.write(collector.fifo("1"), b"a\n")
+    assert collector.client.ask("stop")["ok"]
+    assert collector.process.wait(DEADLINE) == 0
+    assert (tmp_path / "1.log").read_bytes() == b"a\n"
+
+
+def test_a_restarted_collector_goes_on(collector, tmp_path):
+    """Output waits in the FIFO while there is no collector; every line is there once and whole."""
+    collector.open("1", max_size=200_000)
+    writer = collector.write("1", 300_000)
+    for _ in range(3):
+        collector.wait_for_output(writer)
+        assert collector.end() == 0
+        collector.start()
+        collector.open("1", max_size=200_000)
+    assert writer.wait(DEADLINE) == 0
+    path, _ = collector.flush("1")
+    assert b"".join(chain(path)) == expected("1", 300_000)
+
+
+def test_a_killed_collector_loses_nothing_that_it_only_spliced(collector, tmp_path):
+    collector.open("1")
+    writer = collector.write("1", 200_000)
+    for _ in range(5):
+        collector.wait_for_output(writer)
+        assert collector.end(signal.SIGKILL) == -signal.SIGKILL
+        collector.start()
+        collector.open("1")
+    assert writer.wait(DEADLINE) == 0
+    path, _ = collector.flush("1")
+    assert Path(path).read_bytes() == expected("1", 200_000)
+
+
+def test_the_apps_pipe_stays_blocking(collector):
+    collector.open("1")
+    assert not fcntl.fcntl(collector.fifo("1"), fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+def test_an_app_that_reads_its_own_stdout_stops_nobody(collector):
+    """Two readers of one pipe: what the collector was promised may be gone when it reads."""
+    collector.open("thief")
+    collector.open("1")
+    thief = "import os\nwhile True: os.write(1, b'x' * 4000); os.read(1, 100000)"
+    with subprocess.Popen([sys.executable, "-c", thief], stdout=collector.fifo("thief")) as process:
+        try:
+            assert collector.write("1", 30_000).wait(DEADLINE) == 0
+            path, _ = collector.flush("1")
+        finally:
+            process.kill()
+    assert Path(path).read_bytes() == expected("1", 30_000)
+
+
+def test_a_file_size_limit_is_survived_and_told(collector, tmp_path):
+    """RLIMIT_FSIZE stands for a full disk; emptying the file gives the room back."""
+    assert collector.end() == 0
+    collector.start(RLIMIT_FSIZE=100_000)
+    collector.open("1")
+    assert collector.write("1", 10_000).wait(DEADLINE) == 0
+    path, size = collector.flush("1")
+    assert size == 100_000
+    assert expected("1", 10_000).startswith(Path(path).read_bytes())
+    files = collector.client.ask("stats")["files"]
+    assert files[0]["problem"] == "File too large"
+    assert files[0]["dropped_bytes"] == len(expected("1", 10_000)) - 100_000
+    lines = 10_000 - Path(path).read_bytes().count(b"\n")
+    assert files[0]["dropped_lines"] == lines
+    os.truncate(path, 0)
+    wait_until(lambda: Path(path).read_bytes(), "the mark in the file")
+    os.write(collector.fifo("1"), b"after\n")
+    collector.flush("1")
+    mark = f"[rookery] {lines} lines ({files[0]['dropped_bytes']} bytes) were dropped here: File too large\n"
+    assert Path(path).read_text() == mark + "after\n"
+    assert collector.said().count("File too large") == 1
+
+
+def test_reopen_after_another_ones_rotation(collector, tmp_path):
+    collector.open("1")
+    os.write(collector.fifo("1"), b"a\n")
+    path, _ = collector.flush("1")
+    os.rename(path, f"{path}.old")
+    assert collector.client.ask("reopen")["ok"]
+    os.write(collector.fifo("1"), b"b\n")
+    collector.flush("1")
+    assert Path(path).read_bytes() == b"b\n"
+
+
+STREAM = {"path": "/tmp/x.log", "max_size": 1, "keep": 1}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"verb": "dance"},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["out"]},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["out", "err"], "streams": {"out": STREAM}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["err"], "streams": {"out": STREAM}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "path": "x"}}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "keep": -1}}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "path": "/\ud800"}}},
+        {"verb": "open", "unit": "1", "generation": None, "order": ["out"], "streams": {"out": STREAM}},
+        {"verb": "flush", "unit": "1"},
+    ],
+)  # fmt: skip
+def test_a_wrong_request_is_answered_and_keeps_no_fds(collector, request_):
+    before = len(fds_of(collector.process))
+    answer = collector.client.ask(**request_, fds=[collector.fifo("1")])
+    assert answer["ok"] is False
+    assert answer["error"]
+    assert len(fds_of(collector.process)) == before
+    assert collector.client.ask("hello")["units"] == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff\xff\xff\xff", frame(b"no json"), frame(b"[1]"), frame(b'{"id": 1, "verb": "hello", "fds": 2}'), b"\0"],
+)
+def test_a_bad_frame_sends_only_that_client_away(collector, data):
+    before = len(fds_of(collector.process))
+    other = Client(collector.folder / "c.sock")
+    other.send(data, [collector.fifo("1")])
+    if data == b"\0":
+        other.close()
+    else:
+        with pytest.raises(EOFError):
+            other.receive()
+    other.close()
+    assert collector.client.ask("hello")["ok"]
+    wait_until(lambda: len(fds_of(collector.process)) == before, "the client's fds are closed")
+
+
+def test_a_client_that_never_reads_holds_nobody_up(collector):
+    deaf = Client(collector.folder / "c.sock")
+    deaf.socket.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            deaf.socket.send(frame(b'{"id": 1, "verb": "hello"}') * 100)
+    assert collector.client.ask("hello")["ok"]
+    deaf.close()
+
+
+def test_it_starts_with_little(collector, tmp_path):
+    """Nothing heavy is imported, and as many files may be open as the system lets it."""
+    heavy = "asyncio dataclasses inspect msgspec subprocess threading traceback typing"
+    code = f"import sys; sys.path.insert(0, {ROOT!r}); import rookery.logs.collector; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=True, text=True)
+    assert not set(heavy.split()) & set(loaded.stdout.split())
+    limits = Path(f"/proc/{collector.process.pid}/limits").read_text()
+    soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+    assert soft == hard
