@@ -28,7 +28,7 @@ SETTINGS = (
     Setting("--env-file", ("env_file",), "FILE", "variables from a file", "none"),
     Setting("--user", ("user",), "NAME", "run as this user", "you"),
     Setting("--group", ("group",), "NAME", "run with this group", "the user's"),
-    Setting("--umask", ("umask",), "OCTAL", "mode bits that new files do not get", "inherited"),
+    Setting("--umask", ("umask",), "OCTAL", "mode bits that new files do not get", "022"),
     Setting("--restart", ("restart",), "POLICY", "always, on-failure or never", "always"),
     Setting("--max-restarts", ("max_restarts", "count"), "N", "give up after more in the window", "no limit"),
     Setting("--max-restarts-window", ("max_restarts", "window"), "TIME", "the window of --max-restarts", "1m"),
