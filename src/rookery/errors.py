@@ -83,9 +83,7 @@ class ConfigError(UsageError):
     file: its path or "" (an option); key: dotted path such as ``apps.web.cwd`` or ""; line: from 1, or None.
     """
 
-    def __init__(
-        self, problem: str, *, file: str = "", key: str = "", line: int | None = None, hint: str = ""
-    ) -> None:
+    def __init__(self, problem: str, *, file: str = "", key: str = "", line: int | None = None, hint: str = "") -> None:
         self.problem = problem
         self.file = file
         self.key = key

@@ -24,6 +24,7 @@ COMMANDS = {
     "restart": ("restart", "stop apps and start them again"),
     "delete": ("delete", "stop apps and forget them"),
     "ping": ("ping", "whether the manager runs"),
+    "upgrade": ("upgrade", "put the installed version in charge; apps go on"),
     "kill": ("kill", "stop all apps and the manager"),
 }
 """Command: its module in rookery.cli.commands, and its line in the overview."""

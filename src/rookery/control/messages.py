@@ -126,6 +126,13 @@ class ActRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     timeout: float = 30.0
 
 
+class UpgradeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hand the manager's role to another version. python: its interpreter; root: the folder that holds the package."""
+
+    python: str
+    root: str
+
+
 class Ping(msgspec.Struct, frozen=True, kw_only=True):
     """The manager's own facts."""
 

@@ -36,6 +36,11 @@ def home(environ: Mapping[str, str]) -> str:
     return os.path.join(state, "rookery")
 
 
+def package_root() -> str:
+    """The folder that holds the package; what a process of ours puts on its path."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
 def control_socket(home: str) -> str:
     """Where the manager's HTTP API listens."""
     return os.path.join(home, "run", "control.sock")

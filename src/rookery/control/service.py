@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         InstanceRow,
         Ping,
         StartRequest,
+        UpgradeRequest,
     )
 
 Verb = Literal["start", "stop", "restart", "delete"]
@@ -43,6 +44,13 @@ class Service(Protocol):
 
     async def act(self, verb: Verb, request: ActRequest) -> ActionResult:
         """Start, stop, restart or delete known apps. Raises NothingMatched."""
+        ...
+
+    async def upgrade(self, request: UpgradeRequest) -> None:
+        """Start the manager of another version; return when it has taken over.
+
+        Raises OperationFailed where it could not start; then nothing has changed.
+        """
         ...
 
     async def shut_down(self) -> ActionResult:

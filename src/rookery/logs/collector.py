@@ -19,12 +19,14 @@ and is answered with the same id and ``ok``, or ``error``. Nothing here may wait
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import selectors
 import signal
 import socket
 import sys
+import time
 
 from rookery.errors import FrameError
 from rookery.logs.source import Source
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LISTENER_FD = 3
+ALONE_WITHIN = 5.0
+"""Seconds to wait for the collector before."""
 LAST_ANSWER = 1.0
 """Seconds a client has to take the answer to ``stop``."""
 
@@ -64,11 +68,13 @@ class Collector:
         """Leave run() after this turn; for signal handlers."""
         self._is_stopping = True
 
-    def run(self, wakeup: int) -> None:
+    def run(self, wakeup: int, life: int = -1) -> None:
         """Collect until stop() or a ``stop`` request, then drain and close everything.
 
-        wakeup: an fd that becomes readable when a signal has come.
+        wakeup: an fd that becomes readable when a signal has come; life: one that does when it is time to go.
         """
+        if life >= 0:
+            self._selector.register(life, selectors.EVENT_READ, self.stop)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: os.read(wakeup, 64))
@@ -152,11 +158,16 @@ class Collector:
 
 
 def main() -> None:
-    """Run the collector: ``rookery-collector HOME``, with the listening socket as fd 3. Returns when it was stopped."""
+    """Run the collector: ``rookery-collector [--life=FD] HOME``, with the listening socket as fd 3.
+
+    --life: a pipe whose end of file says that the keeper is gone; whoever comes next brings another collector.
+    Returns when it was stopped.
+    """
     os.umask(0o077)
-    with contextlib.suppress(IndexError, OSError):
-        os.chdir(sys.argv[2])
+    with contextlib.suppress(OSError):
+        os.chdir(sys.argv[-1])
     _raise_open_files()
+    lock = _only_one()
     listener = socket.socket(fileno=LISTENER_FD)
     listener.set_inheritable(False)
     collector = Collector(listener)
@@ -168,8 +179,25 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: collector.stop())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-    collector.run(reading)
+    life = [int(word.partition("=")[2]) for word in sys.argv if word.startswith("--life=")]
+    collector.run(reading, life[0] if life else -1)
     listener.close()
+    os.close(lock)
+
+
+def _only_one() -> int:
+    """Wait until a collector of a killed keeper has drained its pipes and gone: two readers would tear lines."""
+    lock = os.open("collector.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + ALONE_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.005)
+        else:
+            return lock
+    _say("the collector before does not go; going on beside it")
+    return lock
 
 
 def _raise_open_files() -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rookery import errors
-from rookery.control.messages import ActRequest, Problem, StartRequest
+from rookery.control.messages import ActRequest, Problem, StartRequest, UpgradeRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,6 +39,7 @@ def application(service: Service) -> Starlette:
                 Route(f"/v1/{verb}", routes.act(verb), methods=["POST"])  # type: ignore[arg-type]
                 for verb in ("start", "stop", "restart", "delete")
             ),
+            Route("/v1/upgrade", routes.upgrade, methods=["POST"]),
             Route("/v1/kill", routes.kill, methods=["POST"]),
         ],
         exception_handlers={errors.RookeryError: _rookery_error, HTTPException: _http_error, Exception: _defect},
@@ -69,6 +70,10 @@ class _Routes:
             return _json(await self._service.act(verb, await _body(request, ActRequest)))
 
         return endpoint
+
+    async def upgrade(self, request: Request) -> Response:
+        await self._service.upgrade(await _body(request, UpgradeRequest))
+        return _json({})
 
     async def kill(self, _: Request) -> Response:
         return _json(await self._service.shut_down())

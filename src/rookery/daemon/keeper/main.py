@@ -1,20 +1,61 @@
-"""How a keeper begins: ``python -I -S -c '...; main()' rookery-keeper HOME``."""
+"""How a keeper begins.
+
+``python -I -S -c '...; main()' [ROOT] rookery-keeper [--take-lock=FD | --resume=FD] HOME``
+
+--take-lock: the keeper before was killed; FD is the home's lock, from its manager, which brings the rest. The process
+puts itself outside of the manager's tree first. --resume: the image before has left its state in FD.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
+import time
 
 from rookery.daemon.keeper import home as places
-from rookery.daemon.keeper.loop import LOCK_TAKEN, Keeper
+from rookery.daemon.keeper.children import Children
+from rookery.daemon.keeper.core import HANDOVER_WITHIN, Keeper
+from rookery.daemon.keeper.loop import Loop
+from rookery.daemon.keeper.programs import own_command
+from rookery.daemon.keeper.reexec import Resumed
+from rookery.daemon.keeper.store import Store
+from rookery.process.spawn import fill_low_numbers, move_above
+
+LOW_NUMBERS = 64
+LOCK_TAKEN = 75
 
 
 def main() -> None:
-    """Become the keeper of the home in argv[2], or exit with 75 where it has one."""
+    """Become the keeper of the home in the last argument, or exit with 75 where it has one."""
     home = os.path.abspath(sys.argv[-1])
+    options = dict(one[2:].split("=", 1) for one in sys.argv if one.startswith("--") and "=" in one)
     os.umask(0o077)
-    lock = places.take_lock(home)
+    if "resume" in options:
+        _resume(home, int(options["resume"]))
+        return
+    lock = int(options["take-lock"]) if "take-lock" in options else places.take_lock(home)
     if lock < 0:
         sys.exit(LOCK_TAKEN)
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    Keeper(home, root, lock).run()
+    if "take-lock" in options:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+    lock = move_above(lock, LOW_NUMBERS)  # before the low numbers are filled: the hole would be used again
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    children = Children(filler=fill_low_numbers(LOW_NUMBERS), open_files=soft)
+    store = Store(lock)
+    loop = Loop(lambda send: Keeper(home, own_command(), store, children, send=send), None)
+    if "take-lock" in options:
+        loop.keeper.handover_by = time.monotonic() + HANDOVER_WITHIN
+    else:
+        loop.keeper.managers.current.want()
+    loop.run()
+
+
+def _resume(home: str, state: int) -> None:
+    resumed = Resumed(state, filler=fill_low_numbers(LOW_NUMBERS))
+    loop = Loop(lambda send: Keeper(home, own_command(), resumed.store, resumed.children, send=send), resumed.listener)
+    resumed.apply(loop.keeper)
+    loop.run()

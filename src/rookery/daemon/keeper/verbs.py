@@ -1,7 +1,8 @@
 """What can be asked of the keeper, verb by verb.
 
 A request is {"id", "verb", ...}; its answer {"id", "ok": true, ...} or {"id", "ok": false, "error": {...}}. Unasked,
-the holder of the lease gets {"event": "exit" | "collector" | "terminate" | "lease_lost", ...}.
+the holder of the lease gets {"event": "exit" | "terminate" | "lease_lost" | "upgrade_failed" | "reexec" |
+"reexec_failed", ...}.
 """
 
 from __future__ import annotations
@@ -9,25 +10,35 @@ from __future__ import annotations
 import os
 
 from rookery import errors
-from rookery.daemon.keeper.children import signal_child
+from rookery.daemon.keeper.children import Child, signal_child
+from rookery.daemon.keeper.programs import Command
 from rookery.process.spec import from_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from rookery.daemon.keeper.loop import Keeper
+    from rookery.daemon.keeper.core import Keeper
     from rookery.daemon.keeper.wire import Connection
 
 VERSION = 1
-FEATURES = ("lease", "spawn", "signal", "list", "put", "get", "drop", "exits", "ack", "start_collector", "stop")
+FEATURES = (
+    "lease", "spawn", "signal", "list", "put", "get", "drop", "exits", "ack", "start_collector", "adopt", "handed_over",
+    "upgrade", "reexec", "stop",
+)  # fmt: skip
 _WITHOUT_LEASE = {"hello", "lease", "list", "exits"}
 
 Reply = tuple[dict[str, object], list[int]]
 
 
-def answer(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> Reply:
-    """Do what the request says; return the answer and the descriptors that go with it."""
+def answer(
+    keeper: Keeper, connection: Connection, request: dict[str, Any], *, watch: Callable[[int], None]
+) -> Reply | None:
+    """Do what the request says; return the answer and the descriptors that go with it, None where it comes later.
+
+    watch: to be called with the pidfd of a process that was adopted.
+    """
     fds = connection.take_fds(int(request.get("fds", 0)))
     verb = request.get("verb")
     try:
@@ -35,15 +46,17 @@ def answer(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> R
             raise errors.StaleLease(
                 f"epoch {connection.epoch} is over", why=f"epoch {keeper.epoch} has been granted since"
             )
+        if verb == "put":
+            return _put(keeper, request, fds), []
+        if verb == "adopt":
+            return _adopt(keeper, request, fds, watch), []
         function = _VERBS.get(str(verb))
         if function is None:
             raise errors.LinkError(f"the keeper knows no verb {verb!r}", why=f"its version is {VERSION}")
-        if verb == "put":
-            return _put(keeper, request, fds), []
         return function(keeper, connection, request)
     except errors.RookeryError as error:
         return {"ok": False, "error": _error_to_json(error)}, []
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         return {"ok": False, "error": {"type": "LinkError", "what": f"bad request {verb}: {error!r}"}}, []
     finally:
         for fd in fds:
@@ -63,14 +76,14 @@ def _hello(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
     return {"version": VERSION, "features": FEATURES, "pid": os.getpid(), "scope": keeper.scope}, []
 
 
-def _lease(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> Reply:
-    keeper.grant(connection, int(request.get("after", 0)))
-    return {"epoch": keeper.epoch}, []
+def _lease(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> Reply | None:
+    connection.lease_id = request.get("id")
+    return ({"epoch": keeper.epoch}, []) if keeper.grant(connection, int(request.get("after", 0))) else None
 
 
 def _spawn(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
     spec = from_json(request["spec"])
-    fds = {number: keeper.stored(str(key)) for number, key in spec.fds.items()}
+    fds = {number: keeper.store[str(key)] for number, key in spec.fds.items()}
     child = keeper.children.spawn(spec, fds, str(request["key"]), int(request["generation"]))
     return {"child": child.to_json()}, []
 
@@ -84,7 +97,7 @@ def _list(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
     collector = keeper.collector.child
     return {
         "children": [child.to_json() for child in keeper.children.all() if child.is_app],
-        "stored": sorted(keeper.store),
+        "stored": keeper.store.names(),
         "collector": None if collector is None else collector.pid,
     }, []
 
@@ -104,7 +117,7 @@ def _put(keeper: Keeper, request: dict[str, Any], fds: list[int]) -> dict[str, o
     if len(names) != len(fds):
         raise errors.FrameError(f"{len(names)} names for {len(fds)} descriptors")
     for name, fd in zip(names, fds, strict=True):
-        keeper.keep(name, fd)
+        keeper.store.keep(name, fd)
     return {}
 
 
@@ -115,7 +128,7 @@ def _get(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
 
 def _drop(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
     for name in request["names"]:
-        keeper.let_go(str(name))
+        keeper.store.let_go(str(name))
     return {}, []
 
 
@@ -123,6 +136,37 @@ def _start_collector(keeper: Keeper, _: Connection, request: dict[str, Any]) -> 
     keeper.want_collector(from_json(request["spec"]))
     child = keeper.collector.child
     return {"pid": None if child is None else child.pid}, []
+
+
+def _adopt(keeper: Keeper, request: dict[str, Any], fds: list[int], watch: Callable[[int], None]) -> dict[str, object]:
+    """Watch a process of a killed keeper; fds: its pidfd, opened while it lived, or none."""
+    child = Child(
+        str(request["key"]),
+        int(request["generation"]),
+        int(request["pid"]),
+        int(request["start_time"]),
+        float(request["started_at"]),
+    )
+    pidfd = keeper.children.adopt(child, os.dup(fds[0]) if fds else None)
+    if pidfd is not None:
+        watch(pidfd)
+    known = keeper.children.get(child.key, child.generation) or child
+    return {"child": known.to_json()}
+
+
+def _handed_over(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
+    keeper.handed_over()
+    return {}, []
+
+
+def _upgrade(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
+    child = keeper.managers.try_upgrade(Command(str(request["python"]), str(request["root"])))
+    return {"pid": child.pid}, []
+
+
+def _reexec(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
+    keeper.check_and_reexec(Command(str(request["python"]), str(request["root"])))
+    return {}, []
 
 
 def _stop(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
@@ -133,7 +177,7 @@ def _stop(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
     return {}, []
 
 
-_VERBS = {
+_VERBS: dict[str, Callable[[Keeper, Connection, dict[str, Any]], Reply | None]] = {
     "hello": _hello,
     "lease": _lease,
     "spawn": _spawn,
@@ -141,9 +185,11 @@ _VERBS = {
     "list": _list,
     "exits": _exits,
     "ack": _ack,
-    "put": lambda *_: ({}, []),
     "get": _get,
     "drop": _drop,
     "start_collector": _start_collector,
+    "handed_over": _handed_over,
+    "upgrade": _upgrade,
+    "reexec": _reexec,
     "stop": _stop,
 }

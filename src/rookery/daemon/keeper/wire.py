@@ -19,11 +19,14 @@ _MOST_WAITING = 64 * 1024 * 1024
 
 
 class Connection:
-    """A client. It is non-blocking; what cannot be sent at once waits here, up to 64 MiB."""
+    """A client; pid: its process. It is non-blocking; what cannot be sent at once waits here, up to 64 MiB."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, pid: int = 0) -> None:
         self.sock = sock
+        self.pid = pid
         self.epoch = 0
+        self.lease_id: object = None
+        """The id of a lease request whose answer is still to come."""
         self._buffer = FrameBuffer()
         self._received: list[int] = []
         self._waiting: list[tuple[bytes, list[int]]] = []

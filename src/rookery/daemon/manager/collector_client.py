@@ -117,6 +117,10 @@ class CollectorClient:
         os.close(pipes.err)
         return offsets
 
+    def pipes(self) -> list[Pipes]:
+        """All pipes that are open, with descriptors of ours."""
+        return list(self._open.values())
+
     async def close(self) -> None:
         """Leave; the collector goes on."""
         self._closing = True

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from rookery._base.clock import Clock
     from rookery.apps.app import Instance
-    from rookery.control.messages import ActionResult, ActRequest, StartRequest
+    from rookery.control.messages import ActionResult, ActRequest, StartRequest, UpgradeRequest
     from rookery.control.service import Verb
     from rookery.daemon.manager.takeover import Taken
+    from rookery.daemon.manager.upgrade import Upgrade
 
 _SAMPLE_EVERY = 2.0
 _log = logging.getLogger(__name__)
@@ -31,11 +32,12 @@ _log = logging.getLogger(__name__)
 class Host:
     """See Service. leave: ends the manager once the answer is out."""
 
-    def __init__(self, home: str, taken: Taken, clock: Clock, *, leave: Callable[[], None]) -> None:
+    def __init__(self, home: str, taken: Taken, clock: Clock, upgrade: Upgrade, *, leave: Callable[[], None]) -> None:
         self._home = home
         self._taken = taken
         self._apps = taken.apps
         self._clock = clock
+        self._upgrade = upgrade
         self._leave = leave
         self._began = clock.monotonic()
         self._sampler = Sampler(INDEX.cookie)
@@ -118,6 +120,13 @@ class Host:
             raise
         self._leave()
         return result
+
+    async def upgrade(self, request: UpgradeRequest) -> None:
+        """See Service."""
+        self._refuse_while_leaving()
+        await self._taken.store.save()
+        await self._taken.keeper.upgrade(request.python, request.root)
+        await self._upgrade.wait()
 
     async def sample_for_ever(self) -> None:
         """Take the numbers of all trees every two seconds."""

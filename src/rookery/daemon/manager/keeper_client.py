@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rookery._os import kernel
@@ -13,7 +16,7 @@ from rookery.process.tree import ProcessTree
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rookery.process.protocols import Handle
 
@@ -23,27 +26,29 @@ class KeeperHandle:
 
     def __init__(self, client: KeeperClient, child: dict[str, Any]) -> None:
         self._client = client
-        self._key: str = child["key"]
-        self._generation: int = child["generation"]
-        self._pid: int = child["pid"]
-        self._start_time: int = child["start_time"]
-        self.started_at: float = child["started_at"]
+        self.child = child
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         if child["ended_at"] is not None:
             self.ended(child)
+        # Held for the case that the keeper is killed: who opened it while the process lived can still learn how it
+        # ended, and no later process with its pid can be taken for it.
+        self.pidfd = _open(child) if child["ended_at"] is None else -1
 
     @property
     def pid(self) -> int:
         """See Handle."""
-        return self._pid
+        pid: int = self.child["pid"]
+        return pid
 
     @property
     def start_time(self) -> int:
         """See Handle."""
-        return self._start_time
+        start_time: int = self.child["start_time"]
+        return start_time
 
     def ended(self, child: dict[str, Any]) -> None:
         """The keeper has reaped it."""
+        self.child = child
         if not self.exit.done():
             self.exit.set_result(ExitStatus.from_returncode(child["returncode"]))
 
@@ -53,20 +58,54 @@ class KeeperHandle:
 
     def signal(self, number: int) -> bool:
         """See Handle. Sent directly: manager and keeper are the same user."""
-        return not self.exit.done() and kernel.signal_process(self._pid, self._start_time, number)
+        return not self.exit.done() and kernel.signal_process(self.pid, self.start_time, number)
 
     def close(self) -> None:
         """See Handle. The keeper need not remember its exit any longer."""
-        self._client.acknowledge(self._key, self._generation)
+        self.release()
+        self._client.acknowledge(self.child["key"], self.child["generation"])
+
+    def release(self) -> None:
+        """Close what is held here; the keeper goes on."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+def _open(child: dict[str, Any]) -> int:
+    if not kernel.has_pidfd():
+        return -1
+    try:
+        pidfd = kernel.pidfd_open(child["pid"])
+    except OSError:  # it ended meanwhile; the keeper will tell
+        return -1
+    if kernel.start_time(child["pid"]) != child["start_time"]:
+        os.close(pidfd)
+        return -1
+    return pidfd
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the keeper's client calls.
+
+    on_lost: the keeper was killed; on_replaced: another manager has the lease, or the keeper is about to re-execute
+    itself: leave; on_terminate: the keeper was asked to end; on_failed: an upgrade failed, and why.
+    """
+
+    on_lost: Callable[[], None]
+    on_replaced: Callable[[], None]
+    on_terminate: Callable[[], None]
+    on_failed: Callable[[str], None]
 
 
 class KeeperClient:
-    """The keeper, held by a lease. Made by connect()."""
+    """The keeper, held by a lease once take_over() has returned."""
 
-    def __init__(self, sock: socket.socket, *, on_lost: Callable[[], None], on_terminate: Callable[[], None]) -> None:
-        self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=on_lost)
-        self._on_lost = on_lost
-        self._on_terminate = on_terminate
+    def __init__(self, sock: socket.socket, calls: Calls) -> None:
+        self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=self._lost)
+        self._calls = calls
+        self._is_expected = False
         self._handles: dict[tuple[str, int], KeeperHandle] = {}
         # An exit may be told in the same breath as the start, before the caller of spawn() has its turn.
         self._early: dict[tuple[str, int], dict[str, Any]] = {}
@@ -78,7 +117,7 @@ class KeeperClient:
         """Become the manager; after: the last epoch known. Raises LinkError."""
         hello = await self._link.call("hello", version=1)
         self.pid, self.scope = hello["pid"], hello["scope"]
-        self.epoch = (await self._link.call("lease", after=after))["epoch"]
+        self.epoch = (await self._link.call("lease", after=after, deadline=30.0))["epoch"]
 
     async def spawn(self, spec: SpawnSpec, key: str, generation: int) -> KeeperHandle:
         """See Spawner. fds of a spec are keys of the keeper's store."""
@@ -130,6 +169,40 @@ class KeeperClient:
         pid: int | None = (await self._link.call("list"))["collector"]
         return pid
 
+    async def adopt(
+        self, key: str, generation: int, pid: int, start_time: int, started_at: float, *, pidfd: int = -1
+    ) -> dict[str, Any]:
+        """Have the keeper watch a process of a killed one; pidfd: opened while it lived, or -1."""
+        child: dict[str, Any] = (
+            await self._link.call(
+                "adopt",
+                [pidfd] if pidfd >= 0 else [],
+                key=key,
+                generation=generation,
+                pid=pid,
+                start_time=start_time,
+                started_at=started_at,
+            )
+        )["child"]
+        return child
+
+    async def handed_over(self) -> None:
+        """Everything of a killed keeper has been brought; the new one starts a manager of its own."""
+        await self._link.call("handed_over")
+
+    async def upgrade(self, python: str, root: str) -> int:
+        """Start a manager of another version beside this one; return its pid. It takes the lease when it is ready."""
+        pid: int = (await self._link.call("upgrade", python=python, root=root))["pid"]
+        return pid
+
+    async def reexec(self, python: str, root: str) -> None:
+        """Have the keeper become another version of itself, once that has shown that it can be imported."""
+        await self._link.call("reexec", python=python, root=root)
+
+    def handles(self) -> list[KeeperHandle]:
+        """All children that are not put away."""
+        return list(self._handles.values())
+
     async def stop(self) -> None:
         """End collector, manager and keeper. Raises LinkError where a child is left."""
         await self._link.call("stop")
@@ -137,6 +210,8 @@ class KeeperClient:
     def close(self) -> None:
         """Leave; the keeper goes on."""
         self._link.close()
+        for handle in self._handles.values():
+            handle.release()
 
     def _on_event(self, message: dict[str, Any]) -> None:
         if message["event"] == "exit":
@@ -148,7 +223,13 @@ class KeeperClient:
             else:
                 self._early[identity] = child
         elif message["event"] == "terminate":
-            self._on_terminate()
-        elif message["event"] == "lease_lost":
-            self._link.close()
-            self._on_lost()
+            self._calls.on_terminate()
+        elif message["event"] in ("lease_lost", "reexec"):
+            self._is_expected = True
+            self._calls.on_replaced()
+        elif message["event"] in ("upgrade_failed", "reexec_failed"):
+            self._calls.on_failed(str(message.get("why", "the keeper's new version cannot be imported")))
+
+    def _lost(self) -> None:
+        if not self._is_expected:
+            self._calls.on_lost()

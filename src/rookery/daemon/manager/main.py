@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 
 from rookery._base.clock import SystemClock
 from rookery.control import places
+from rookery.daemon.manager.handover import hand_over
 from rookery.daemon.manager.host import Host
+from rookery.daemon.manager.keeper_client import Calls
 from rookery.daemon.manager.server import make_server, serve
 from rookery.daemon.manager.takeover import Taken, take_over
+from rookery.daemon.manager.upgrade import Upgrade
 from rookery.errors import LinkError, RookeryError
 from rookery.web.application import application
 
@@ -31,11 +34,14 @@ _log = logging.getLogger("rookery.manager")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Be the manager of the home in arguments[0] until told to leave, or until the keeper is gone."""
-    home = arguments[0]
+    """Be the manager of the home in the last argument until told to leave, or until the keeper is gone.
+
+    --upgrade: this is a newer version beside the one in charge; the keeper is to follow.
+    """
+    home = arguments[-1]
     _set_up(home)
     try:
-        asyncio.run(_run(home))
+        asyncio.run(_run(home, is_upgrade="--upgrade" in arguments))
     except (RookeryError, OSError) as error:
         _log.error("the manager ends: %s", error)
         sys.exit(1)
@@ -52,29 +58,51 @@ def _set_up(home: str) -> None:
     os.makedirs(places.log_folder(home), mode=0o700, exist_ok=True)
 
 
-async def _run(home: str) -> None:
+async def _run(home: str, *, is_upgrade: bool) -> None:
     clock = SystemClock()
     loop = asyncio.get_running_loop()
-    leaving = asyncio.Event()
+    leaving, terminating, lost = asyncio.Event(), asyncio.Event(), asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
 
     def keep(task: asyncio.Task[None]) -> None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
+    taken: Taken | None = None
+
+    def leave_the_state() -> None:
+        # Frozen in this very moment: operations that fail for the lost link must not be written down as failures.
+        if taken is not None:
+            taken.store.freeze()
+        leaving.set()
+
+    def keeper_lost() -> None:
+        lost.set()
+        leave_the_state()
+
+    upgrade = Upgrade()
     # SIGTERM ends the manager, not the apps: the keeper starts the next one.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leaving.set)
-    terminating = asyncio.Event()  # may be asked for before there is a host
-    taken = await take_over(home, clock, on_lost=leaving.set, on_terminate=terminating.set)
-    host = Host(home, taken, clock, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
+    calls = Calls(
+        on_lost=keeper_lost, on_replaced=leave_the_state, on_terminate=terminating.set, on_failed=upgrade.failed
+    )
+    taken = await take_over(home, clock, calls)
+    host = Host(home, taken, clock, upgrade, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
     keep(asyncio.ensure_future(_terminate(terminating, host)))
     server = make_server(application(host))
     keep(asyncio.ensure_future(host.sample_for_ever()))
-    serving = asyncio.ensure_future(serve(server, taken.listener))
+    serving = asyncio.ensure_future(serve(server, taken.listener.dup()))
     _log.info("managing %s with epoch %s", home, taken.keeper.epoch)
+    if is_upgrade:
+        with suppress(LinkError):  # a keeper of before this verb stays as it is
+            await taken.keeper.reexec(sys.executable, places.package_root())
     gc.freeze()  # what is there now stays; collections look at what comes later
     await leaving.wait()
+    if lost.is_set():
+        _log.warning("the keeper was killed; another one is started")
+        await hand_over(home, taken)
+    upgrade.replaced()
     server.should_exit = True
     await serving
     for task in tasks:
@@ -83,6 +111,7 @@ async def _run(home: str) -> None:
     await taken.apps.close()
     await taken.collector.close()
     taken.keeper.close()
+    taken.listener.close()
 
 
 async def _leave(taken: Taken) -> None:

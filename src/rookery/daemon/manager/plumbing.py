@@ -73,8 +73,8 @@ class InstancePlumbing:
         await self._collector.open(Pipes(self._unit, generation, fds[0], fds[1], self._streams()))
         return spec._replace(fds={1: names[0], 2: names[1]})
 
-    async def recover(self, generation: int) -> None:
-        """Take the pipes of a copy that an earlier manager started back from the keeper."""
+    async def recover(self, generation: int, pid: int) -> None:
+        """Take the pipes of a copy that an earlier manager started back: from the keeper, else from the copy itself."""
         names = self._names(generation)
         found = await self._keeper.get(names)
         if len(found) == len(names):
@@ -82,9 +82,10 @@ class InstancePlumbing:
         else:
             for fd in found.values():
                 os.close(fd)
+            await self._rescue(generation, pid)
 
-    async def rescue(self, generation: int, pid: int) -> None:
-        """Take the pipes of a copy whose keeper was killed back from the copy itself; what it wrote waits in them."""
+    async def _rescue(self, generation: int, pid: int) -> None:
+        # Keeper and manager were killed both. The copy has its pipes open, and what it wrote since waits in them.
         fds: list[int] = []
         try:
             for number in (1, 2):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOGETHER = 0.05
+_TRY_AGAIN = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +33,12 @@ class Store:
         self._tasks: set[asyncio.Task[None]] = set()
         self.problem = ""
         """Why the last write failed, or "". What was saved before is still whole then."""
+        self._is_frozen = False
+        self._is_closing = False
+
+    def freeze(self) -> None:
+        """Write no more: another manager has the file, or what is seen from here is not the truth any longer."""
+        self._is_frozen = True
 
     def changed(self) -> None:
         """Something changed; write it soon."""
@@ -48,7 +55,7 @@ class Store:
     async def save(self) -> None:
         """Write what there is now, if it is not on disk already, and return when it is. A full disk is noted."""
         async with self._writing:
-            if not self._dirty:
+            if not self._dirty or self._is_frozen:
                 return
             self._dirty = False
             data = msgspec.json.format(msgspec.json.encode(self._snapshot()), indent=1)
@@ -57,11 +64,14 @@ class Store:
                 self.problem = ""
             except OSError as error:
                 self._dirty = True
+                if self._timer is None and not self._is_closing:
+                    self._timer = asyncio.get_running_loop().call_later(_TRY_AGAIN, self._due)
                 self.problem = f"the state cannot be saved: {error}"
                 _log.error("%s", self.problem)
 
     async def close(self) -> None:
         """Write what is left."""
+        self._is_closing = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rookery._base.ids import Cookie
 from rookery._os import kernel
-from rookery.process.adopted import AdoptedHandle
+from rookery.process.tree import INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rookery._base.clock import Clock
-    from rookery.apps.state import SavedInstance, SavedState
+    from rookery.apps.state import SavedState
     from rookery.daemon.manager.keeper_client import KeeperClient, KeeperHandle
     from rookery.daemon.manager.plumbing import InstancePlumbing
+
+_ROUNDS = 20
+_PAUSE = 0.02
+_log = logging.getLogger(__name__)
 
 
 class KeptSurvivor:
@@ -33,42 +41,43 @@ class KeptSurvivor:
 
     async def recover(self) -> None:
         """See Survivor."""
-        await self._outfits[self._child["key"]].recover(self.generation)
+        await self._outfits[self._child["key"]].recover(self.generation, self._child["pid"])
 
 
-class OrphanSurvivor:
-    """A process that the state names and no keeper knows: its keeper was killed. See Survivor."""
+async def adopt_orphans(keeper: KeeperClient, state: SavedState) -> None:
+    """Have the keeper watch what the state says is running and it does not know: its own keeper was killed.
 
-    has_ended = False
-
-    def __init__(self, saved: SavedInstance, clock: Clock, outfits: dict[str, InstancePlumbing]) -> None:
-        self._saved = saved
-        self._clock = clock
-        self._outfits = outfits
-        self.generation = saved.generation
-        self.started_at = saved.started_at or clock.wall()
-
-    def handle(self) -> AdoptedHandle:
-        """See Survivor."""
-        return AdoptedHandle(self._saved.pid or 0, self._saved.start_time or 0, self._clock)
-
-    async def recover(self) -> None:
-        """See Survivor. Its pipes are found where it has them open itself."""
-        await self._outfits[str(self._saved.id)].rescue(self.generation, self._saved.pid or 0)
+    A pid that was used again is recognised by its start time and left alone.
+    """
+    known = {(child["key"], child["generation"]) for child in await keeper.children()}
+    for saved in state.instances:
+        if saved.pid is None or saved.start_time is None or (str(saved.id), saved.generation) in known:
+            continue
+        if kernel.is_alive(saved.pid, saved.start_time):
+            await keeper.adopt(
+                str(saved.id), saved.generation, saved.pid, saved.start_time, saved.started_at or state.saved_at
+            )
 
 
-def orphans(
-    state: SavedState, children: Mapping[str, object], clock: Clock, outfits: dict[str, InstancePlumbing]
-) -> dict[str, OrphanSurvivor]:
-    """What the state says is running, still is, and is no child of the keeper's. A pid used again is none."""
-    return {
-        str(saved.id): OrphanSurvivor(saved, clock, outfits)
-        for saved in state.instances
-        if str(saved.id) not in children
-        and saved.pid is not None
-        and saved.start_time is not None
-        and kernel.is_alive(saved.pid, saved.start_time)
-    }
+async def end_strays(scope: str, children: Iterable[Mapping[str, Any]], clock: Clock) -> None:
+    """End what carries a cookie of this home and belongs to no copy that is known.
+
+    Such a copy was started by a keeper that was killed before it could say so; a second one is about to be started.
+    """
+    known = {str(Cookie(scope, child["key"], child["generation"])) for child in children}
+    for _ in range(_ROUNDS):
+        strays = [process for process in kernel.processes() if _is_stray(INDEX.cookie(process), scope, known)]
+        if not strays:
+            return
+        for process in strays:
+            _log.warning("pid %s belongs to no copy that is known; it is ended", process.pid)
+            with suppress(PermissionError):
+                kernel.signal_process(process.pid, process.start_time, signal.SIGKILL)
+        await clock.sleep(_PAUSE)
+
+
+def _is_stray(cookie: str | None, scope: str, known: set[str]) -> bool:
+    return cookie is not None and cookie.startswith(f"{scope}:") and cookie not in known
 
 
 def newest(children: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:

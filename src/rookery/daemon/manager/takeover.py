@@ -14,18 +14,17 @@ from rookery.apps.restore import Survivor, restore
 from rookery.apps.state import SavedState
 from rookery.control import places
 from rookery.daemon.manager.collector_client import CollectorClient
-from rookery.daemon.manager.keeper_client import KeeperClient
+from rookery.daemon.manager.keeper_client import Calls, KeeperClient
 from rookery.daemon.manager.listeners import connect, listener
 from rookery.daemon.manager.outfitter import KeptOutfitter
 from rookery.daemon.manager.store import Store, load
-from rookery.daemon.manager.survivors import KeptSurvivor, newest, orphans
+from rookery.daemon.manager.survivors import KeptSurvivor, adopt_orphans, end_strays, newest
 from rookery.lifecycle.stop import StopPlan
 from rookery.process.spec import SpawnSpec
 from rookery.process.stop import stop
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
     from typing import Any
 
     from rookery._base.clock import Clock
@@ -43,11 +42,13 @@ class Taken(NamedTuple):
     listener: socket.socket
 
 
-async def take_over(home: str, clock: Clock, *, on_lost: Callable[[], None], on_terminate: Callable[[], None]) -> Taken:
+async def take_over(home: str, clock: Clock, calls: Calls) -> Taken:
     """Become the manager of home. Raises RookeryError, OSError; then another one may try."""
-    saved = load(places.state_file(home))
-    keeper = KeeperClient(connect(places.keeper_socket(home)), on_lost=on_lost, on_terminate=on_terminate)
+    path = places.state_file(home)
+    saved = load(path)  # what cannot be read fails here, before anybody has left
+    keeper = KeeperClient(connect(places.keeper_socket(home)), calls)
     await keeper.take_over(saved.epoch if saved else 0)
+    saved = load(path)  # the manager before has ended by now; these are its last words
     state = saved or SavedState(scope=keeper.scope, boot_id="", epoch=0, next_id=0, saved_at=clock.wall())
     collector_path = places.collector_socket(home)
     (await listener(keeper, "collector", collector_path)).close()  # the keeper's copy is the collector's
@@ -79,13 +80,14 @@ async def take_over(home: str, clock: Clock, *, on_lost: Callable[[], None], on_
         changed=store.changed,
         save=store.save,
     )
-    children, others = newest(await keeper.children())
     is_same_boot = state.boot_id == boot_id
+    if is_same_boot:
+        await adopt_orphans(keeper, state)
+    children, others = newest(await keeper.children())
+    await end_strays(keeper.scope, children.values(), clock)
     survivors: dict[str, Survivor] = {
         key: KeptSurvivor(keeper, child, outfitter.given) for key, child in children.items()
     }
-    if is_same_boot:
-        survivors |= orphans(state, children, clock, outfitter.given)
     await restore(apps, state, survivors, is_same_boot=is_same_boot)
     known = {one.unit.key for one in apps.instances()}
     await _end_strangers(keeper, clock, [*others, *(child for key, child in children.items() if key not in known)])
@@ -96,9 +98,9 @@ async def take_over(home: str, clock: Clock, *, on_lost: Callable[[], None], on_
 
 
 def _collector_spec(home: str) -> SpawnSpec:
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    root = places.package_root()
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.logs.collector import main; main()"
-    argv = (sys.executable, "-I", "-S", "-c", code, root, "rookery-collector", home)
+    argv = (sys.executable, "-I", "-S", "-c", code, root, "rookery-collector", "--life=4", home)
     return SpawnSpec(argv, cwd="/", fds={3: "collector", 4: "life"})
 
 

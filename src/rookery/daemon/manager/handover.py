@@ -1,0 +1,93 @@
+"""The keeper was killed: start another one and bring it everything.
+
+old keeper ✗            apps go to init, their pipes and sockets live on in this manager
+manager ──lock──► new keeper (outside of this process's tree)
+        ──descriptors, pidfds──►      ... which then starts a manager of its own; this one leaves
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from rookery.control import places
+from rookery.daemon.manager.keeper_client import Calls, KeeperClient
+from rookery.daemon.manager.listeners import connect
+from rookery.errors import RookeryError
+from rookery.process.spawn import spawn_process
+from rookery.process.spec import SpawnSpec
+
+if TYPE_CHECKING:
+    from rookery.daemon.manager.takeover import Taken
+
+_LOCK = 3
+"""The home's lock, as the keeper passed it to this process."""
+_UP_WITHIN = 5.0
+_PAUSE = 0.01
+_TOGETHER = 100
+_log = logging.getLogger(__name__)
+
+
+async def hand_over(home: str, taken: Taken) -> None:
+    """Start a keeper and give it everything. Where that fails, the next rook command adopts from the state."""
+    try:
+        await _start_keeper(home)
+        keeper = await _connect(home)
+    except (RookeryError, OSError) as error:
+        _log.error("no new keeper: %s", error)
+        return
+    try:
+        await keeper.take_over(taken.keeper.epoch)
+        names, fds = ["control"], [taken.listener.fileno()]
+        for pipes in taken.collector.pipes():
+            names += [f"log/{pipes.unit}/{pipes.generation}/{stream}" for stream in ("out", "err")]
+            fds += [pipes.out, pipes.err]
+        for start in range(0, len(fds), _TOGETHER):
+            await keeper.put(names[start : start + _TOGETHER], fds[start : start + _TOGETHER])
+        for handle in taken.keeper.handles():
+            child = handle.child
+            if child["ended_at"] is None:
+                await keeper.adopt(
+                    child["key"],
+                    child["generation"],
+                    child["pid"],
+                    child["start_time"],
+                    child["started_at"],
+                    pidfd=handle.pidfd,
+                )
+        await keeper.handed_over()
+    except (RookeryError, OSError) as error:
+        _log.error("not everything was handed over: %s", error)
+    finally:
+        keeper.close()
+
+
+async def _start_keeper(home: str) -> None:
+    root = places.package_root()
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.daemon.keeper.main import main; main()"
+    argv = (sys.executable, "-I", "-S", "-c", code, root, "rookery-keeper", f"--take-lock={_LOCK}", home)
+    spawned = spawn_process(SpawnSpec(argv, cwd="/"), {2: 2, _LOCK: _LOCK})
+    if spawned.pidfd >= 0:
+        os.close(spawned.pidfd)
+    # It forks and its first half ends at once: a keeper must not be below a manager that it is to be above of.
+    await asyncio.to_thread(os.waitpid, spawned.pid, 0)
+
+
+async def _connect(home: str) -> KeeperClient:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _UP_WITHIN
+    calls = Calls(on_lost=_nothing, on_replaced=_nothing, on_terminate=_nothing, on_failed=lambda _: None)
+    while True:
+        try:
+            return KeeperClient(connect(places.keeper_socket(home)), calls)
+        except OSError:
+            if loop.time() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE)
+
+
+def _nothing() -> None:
+    """A keeper that dies now is followed by the next rook command's."""
