@@ -84,23 +84,26 @@ class Call(NamedTuple):
     json: bool
 
 
-def parse(argv: list[str]) -> Call:
-    """Read the command line; options stand anywhere before ``--``. Raises UsageError."""
+def parse(argv: list[str], *, is_foreground: bool = False) -> Call:
+    """Read the command line; options stand anywhere before ``--``. Raises UsageError.
+
+    is_foreground: for ``rook up``, which knows nothing of waiting.
+    """
     ours, rest = argv, None
     if "--" in argv:
         at = argv.index("--")
         ours, rest = argv[:at], argv[at + 1 :]
-    options = _parser().parse(ours)
+    options = (_up_parser() if is_foreground else _parser()).parse(ours)
     return Call(
         words=options.words,
         rest=rest,
         settings=_settings(vars(options)),
         profile=options.env,
         only=options.only or [],
-        inherit_env=options.inherit_env,
-        wait=options.wait,
-        timeout=options.timeout,
-        json=options.json,
+        inherit_env=is_foreground or options.inherit_env,
+        wait="none" if is_foreground else options.wait,
+        timeout=0.0 if is_foreground else options.timeout,
+        json=False if is_foreground else options.json,
     )
 
 
@@ -137,6 +140,33 @@ def _parser() -> Parser:
         unknown_hint="options for the program go after --",
     )
     parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command, config file or known app")
+    _add_settings(parser)
+    parser.add_argument("--inherit-env", action="store_true", help="hand on all of your environment")
+    add_waiting(parser)
+    add_json(parser)
+    return parser
+
+
+def _up_parser() -> Parser:
+    parser = Parser(
+        "up",
+        "Run apps in the foreground, without a manager: their output here, Ctrl-C ends them. Made for containers: as "
+        "process 1 it reaps what nobody else does. The exit code is the app's own.",
+        (
+            "rook up                         everything in ./rook.toml",
+            "rook up app.py                  one program, its output as it is",
+            "rook up rook.toml --only web    some apps of a file",
+            "rook up -- ./bin --flag         any command",
+        ),
+        words="[TARGET [ARGS...]]",
+        unknown_hint="options for the program go after --",
+    )
+    parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command or config file")
+    _add_settings(parser)
+    return parser
+
+
+def _add_settings(parser: Parser) -> None:
     for setting in SETTINGS:
         parser.add_argument(
             *setting.flags.split(),
@@ -145,10 +175,6 @@ def _parser() -> Parser:
             help=f"{setting.help} (default: {setting.default})",
         )
     parser.add_argument("--set-env", action="append", metavar="K=V", help="a variable; may be repeated")
-    parser.add_argument("--inherit-env", action="store_true", help="hand on all of your environment")
     parser.add_argument("--shell", action="store_true", help="TARGET is a line for /bin/sh")
     parser.add_argument("--env", metavar="PROFILE", help="the config file's environment profile to use")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this app of the file; may be repeated")
-    add_waiting(parser)
-    add_json(parser)
-    return parser

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.config.interpreter import with_unbuffered_output
 from rookery.config.report import BadValue
-from rookery.config.spec import AppSpec, BackoffSpec, LimitSpec, LogSpec, MaxRestarts
+from rookery.config.spec import AppSpec, BackoffSpec, LimitSpec, LogSpec, MaxRestarts, ReadinessSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,8 @@ def build_spec(
         plain["limits"] = LimitSpec(**plain["limits"])
     if "logs" in plain:
         plain["logs"] = LogSpec(**plain["logs"])
+    if "readiness" in plain:
+        plain["readiness"] = ReadinessSpec(**plain["readiness"])
     return AppSpec(
         name=name,
         command=command,

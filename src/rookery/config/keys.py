@@ -54,6 +54,10 @@ _LIMITS = Fields(
         "core": _SIZE,
     }
 )
+_READINESS = Fields(
+    {"notify": _FLAG},
+    later=frozenset({"command", "http", "log", "message", "port", "period", "timeout", "failure_threshold"}),
+)
 _LOGS = Fields(
     {
         "merge": Scalar(values.choice("none", "streams", "instances", "all")),
@@ -80,10 +84,11 @@ _COMMON: dict[str, Kind] = {
     "min_uptime": _DURATION,
     "namespace": _NAME,
     "ok_exit_codes": Scalar(system_values.exit_codes, _codes),
+    "readiness": _READINESS,
     "restart": Scalar(values.choice("always", "on-failure", "never")),
     "restart_delay": _DURATION,
     "stable_after": _DURATION,
-    "stdin": Scalar(values.choice("null", later=("pipe",))),
+    "stdin": Scalar(values.choice("null", "pipe")),
     "stop_scope": Scalar(values.choice("tree", "leader")),
     "stop_signal": Scalar(system_values.signal_name),
     "umask": Scalar(system_values.umask),

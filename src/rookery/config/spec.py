@@ -56,6 +56,15 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     core: int | None = None
 
 
+class ReadinessSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an instance counts as ready; without any of it, as soon as it runs.
+
+    notify: when it says READY=1 on the socket in NOTIFY_SOCKET (sd_notify).
+    """
+
+    notify: bool = False
+
+
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One app. command is complete (interpreter, script and arguments); cwd is absolute.
 
@@ -82,7 +91,8 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stop_signal: str = "SIGTERM"
     graceful_timeout: float = 10.0
     stop_scope: Literal["tree", "leader"] = "tree"
-    stdin: Literal["null"] = "null"
+    stdin: Literal["null", "pipe"] = "null"
+    readiness: ReadinessSpec = ReadinessSpec()
     logs: LogSpec = LogSpec()
     origin: str = ""
     """The file it came from, or "" for a command line; shown only."""

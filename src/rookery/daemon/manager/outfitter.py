@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rookery.daemon.manager.plumbing import InstancePlumbing
+from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rookery.config.spec import LogSpec
+    from rookery.config.spec import AppSpec
     from rookery.daemon.manager.collector_client import CollectorClient
     from rookery.daemon.manager.keeper_client import KeeperClient
     from rookery.process.spec import SpawnSpec
@@ -29,17 +29,19 @@ class KeptOutfitter:
         unit: str,
         make_spec: Callable[[], SpawnSpec],
         *,
-        logs: Callable[[], LogSpec],
+        spec: Callable[[], AppSpec],
         paths: Callable[[], tuple[str, str]],
+        on_words: Callable[[dict[str, str]], None],
     ) -> InstancePlumbing:
         """See Outfitter."""
         plumbing = self.given[unit] = InstancePlumbing(
-            unit,
-            make_spec,
-            logs=logs,
-            paths=paths,
+            Wants(unit, spec, make_spec, paths, on_words),
             run_folder=self._run_folder,
             keeper=self._keeper,
             collector=self._collector,
         )
         return plumbing
+
+    def forget(self, unit: str) -> None:
+        """The instance is gone for good."""
+        self.given.pop(unit, None)

@@ -1,0 +1,1 @@
+"""``rook up``: apps in the foreground, one process, no keeper; also as process 1 of a container."""

@@ -1,0 +1,174 @@
+"""How ``rook up`` runs: ``python -I -c '...; main()' rook-up FD``; FD holds what the command line has read.
+
+One process: it starts the apps as its own children, keeps them alive by the same rules as the manager, passes their
+output on, reaps whatever comes to it, and ends when they are all at rest or when it is told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rookery._base.ids import new_scope
+from rookery._os import kernel
+from rookery.apps.translate import restart_policy, spawn_spec, stop_plan
+from rookery.config.spec import AppSpec
+from rookery.daemon.up.output import Output
+from rookery.lifecycle.state import State
+from rookery.process.reaper import TABLE
+from rookery.supervise.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from rookery.process.spec import SpawnSpec
+    from rookery.supervise.record import UnitEvent
+
+_REAP_EVERY = 1.0
+_FORCED = 130
+
+
+class Request(msgspec.Struct):
+    """What to run."""
+
+    specs: list[AppSpec]
+    base_env: dict[str, str]
+
+
+class _Plumbing:
+    """Pipes to our output, or our output itself where one app is alone. See Plumbing."""
+
+    def __init__(self, spec: AppSpec, base_env: dict[str, str], index: int, output: Output | None) -> None:
+        self._spec = spec
+        self._base_env = base_env
+        self._index = index
+        self._output = output
+        self._ends: list[int] = []
+
+    async def prepare(self, generation: int) -> SpawnSpec:  # noqa: ARG002
+        """See Plumbing."""
+        self._close()
+        spec = spawn_spec(self._spec, self._base_env, self._index)
+        if self._output is None:
+            return spec._replace(fds={1: 1, 2: 2})
+        prefix = f"{self._spec.name}:{self._index} | "
+        self._ends = [self._output.pipe(number, prefix) for number in (1, 2)]
+        return spec._replace(fds={1: self._ends[0], 2: self._ends[1]})
+
+    def _close(self) -> None:
+        for fd in self._ends:
+            os.close(fd)
+        self._ends = []
+
+    def started(self) -> None:
+        """The child has its copies."""
+        self._close()
+
+    async def finish(self, generation: int) -> tuple[str, ...]:  # noqa: ARG002
+        """See Plumbing."""
+        self._close()
+        return ()
+
+
+def main() -> None:
+    """Run until the apps are at rest; the exit code is the first failing app's, or 0."""
+    with open(int(sys.argv[-1]), "rb") as file:
+        request = msgspec.json.decode(file.read(), type=Request)
+    sys.exit(asyncio.run(_run(request)))
+
+
+async def _run(request: Request) -> int:
+    count = sum(spec.instances for spec in request.specs)
+    output = Output(sys.stdout.buffer, sys.stderr.buffer) if count > 1 else None
+    if output is not None:
+        output.start()
+    supervisor = Supervisor(scope=new_scope())
+    plumbings: dict[str, _Plumbing] = {}
+    changed, stopping = asyncio.Event(), asyncio.Event()
+
+    def on_event(event: UnitEvent) -> None:
+        changed.set()
+        if event.after is State.RUNNING:
+            plumbings[event.unit].started()
+        if event.after in (State.BACKOFF, State.FATAL):
+            name, _, index = event.unit.rpartition("#")
+            print(f"rook: {name}:{index} {event.after}: {event.reason}", file=sys.stderr, flush=True)
+
+    supervisor.listen(on_event)
+    for spec in request.specs:
+        for index in range(spec.instances):
+            key = f"{spec.name}#{index}"
+            plumbings[key] = _Plumbing(spec, request.base_env, index, output)
+            supervisor.add(key, plumbings[key], restart=restart_policy(spec), stop=stop_plan(spec))
+    _handle_signals(supervisor, stopping)
+    reaping = asyncio.ensure_future(_reap_for_ever())
+    try:
+        await supervisor.start()
+        await _until_over(supervisor, changed, stopping)
+        await supervisor.stop()
+        return _exit_code(supervisor)
+    finally:
+        reaping.cancel()
+        await supervisor.close()
+        if output is not None:
+            await asyncio.to_thread(output.close)
+
+
+async def _until_over(supervisor: Supervisor, changed: asyncio.Event, stopping: asyncio.Event) -> None:
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        while not supervisor.is_quiet and not stopping.is_set():
+            changed.clear()
+            waiting = asyncio.ensure_future(changed.wait())
+            await asyncio.wait({stopped, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+    finally:
+        stopped.cancel()
+
+
+def _handle_signals(supervisor: Supervisor, stopping: asyncio.Event) -> None:
+    """The first SIGTERM or SIGINT stops politely, the second one at once. As process 1 there is no default for them."""
+
+    def stop() -> None:
+        if stopping.is_set():
+            for unit in supervisor:
+                kill_now(unit)
+            os._exit(_FORCED)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+
+async def _reap_for_ever() -> None:
+    """Reap orphans that come to us, where we are process 1; our own children have the wait table."""
+    while os.getpid() == 1:
+        await asyncio.sleep(_REAP_EVERY)
+        ours = set(TABLE.alive())
+        for name in os.listdir("/proc"):
+            if name.isdecimal() and int(name) not in ours:
+                found = kernel.facts(int(name))
+                if found is not None and found.ppid == 1 and found.state == "Z":
+                    with suppress(ChildProcessError):
+                        os.waitpid(found.pid, os.WNOHANG)
+
+
+def _exit_code(supervisor: Supervisor) -> int:
+    """The first failing app's; where one was alone and was stopped, its own; else 0."""
+    for unit in supervisor:
+        last = unit.last_exit
+        if last is None or (unit.state is State.STOPPED and len(supervisor) > 1):
+            continue
+        if last.status.signal is not None:
+            return 128 + last.status.signal
+        if last.status.code is None:
+            return 1
+        if last.status.code:
+            return last.status.code
+    return 0
