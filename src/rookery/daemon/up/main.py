@@ -136,7 +136,7 @@ def _handle_signals(supervisor: Supervisor, stopping: asyncio.Event) -> None:
     def stop() -> None:
         if stopping.is_set():
             for unit in supervisor:
-                kill_now(unit)
+                unit.kill_now()
             os._exit(_FORCED)
         stopping.set()
 
