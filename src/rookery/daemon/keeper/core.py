@@ -57,6 +57,9 @@ class Keeper:
         self.reexec_to: Command | None = None
         self.is_checked = False
         self._check: Child | None = None
+        self.ensure_reachable: Callable[[], None] = lambda: None
+        """Makes the keeper's socket again where its folder was cleaned away (the loop's)."""
+        self._is_asked_to_end = False
         self._send = send
         self._waiting: Connection | None = None
         self._old_manager_by: float | None = None
@@ -73,6 +76,8 @@ class Keeper:
         previous, self.leaseholder = self.leaseholder, connection
         if previous is not None and previous is not connection:
             self._send(previous, {"event": "lease_lost", "epoch": self.epoch})
+        if self._is_asked_to_end:
+            self._send(connection, {"event": "terminate"})
         candidate = self.managers.candidate
         if candidate is not None and connection.pid == candidate.pid:
             self.complain(f"manager {candidate.pid} takes over")
@@ -105,6 +110,7 @@ class Keeper:
         if not places.holds_lock(self.home, self.store[LOCK]) and not self.children.apps_running():
             self.leave()  # the home was removed or made anew: another keeper may be at work there
             raise LinkError("the home is not ours any more")
+        self.ensure_reachable()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         log = os.open(os.path.join(self.home, _LOG), flags, 0o600)
         try:
@@ -135,7 +141,11 @@ class Keeper:
             program.terminate()
 
     def terminate(self) -> None:
-        """Somebody asks the keeper to end: apps are ended by the manager's rules, it asks us to leave afterwards."""
+        """Somebody asks the keeper to end: apps are ended by the manager's rules, it asks us to leave afterwards.
+
+        Where there is no manager just now, the next one is told.
+        """
+        self._is_asked_to_end = True
         if self.leaseholder is not None:
             self.tell({"event": "terminate"})
         elif not self.children.apps_running():

@@ -45,6 +45,7 @@ class Loop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._listener = listener or _listen(self.keeper.run_folder)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self.keeper.ensure_reachable = self._ensure_reachable
         kernel.set_subreaper(True)
         for pidfd, _ in self.keeper.children.adopted():
             self.watch_adopted(pidfd)
@@ -74,6 +75,16 @@ class Loop:
             self.keeper.children.adopted_ended(pidfd)
 
         self._selector.register(pidfd, selectors.EVENT_READ, ended)
+
+    def _ensure_reachable(self) -> None:
+        # A logout or an eager administrator may have cleaned the run folder away.
+        keeper = self.keeper
+        if not os.path.lexists(os.path.join(keeper.run_folder, "keeper.sock")):
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            keeper.run_folder = places.make_run_folder(keeper.home, keeper.scope)
+            self._listener = _listen(keeper.run_folder)
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def _become(self, keeper: Keeper) -> None:
         # The manager must not take our silence for our death; it leaves, and the new keeper starts the next one.

@@ -20,6 +20,7 @@ from rookery.daemon.keeper.loop import Loop
 from rookery.daemon.keeper.programs import own_command
 from rookery.daemon.keeper.reexec import Resumed
 from rookery.daemon.keeper.store import Store
+from rookery.errors import RookeryError
 from rookery.process.spawn import fill_low_numbers, move_above
 
 LOW_NUMBERS = 64
@@ -31,6 +32,13 @@ def main() -> None:
     home = os.path.abspath(sys.argv[-1])
     options = dict(one[2:].split("=", 1) for one in sys.argv if one.startswith("--") and "=" in one)
     os.umask(0o077)
+    try:
+        _become(home, options)
+    except (RookeryError, OSError) as error:
+        sys.exit(f"the keeper of {home} cannot begin: {error}")
+
+
+def _become(home: str, options: dict[str, str]) -> None:
     if "resume" in options:
         _resume(home, int(options["resume"]))
         return

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 LOCK = "lock"
 LIFE = "life"
-_OURS = (LOCK, LIFE)
+RESERVED = frozenset({LOCK, LIFE})
+"""Names that nobody may put or drop."""
 
 
 class Store:
@@ -27,7 +28,7 @@ class Store:
     def keep(self, name: str, fd: int) -> None:
         """Keep a copy of fd under name; an earlier one of that name is closed."""
         self.let_go(name)
-        if name not in _OURS:
+        if name not in RESERVED:
             self._fds[name] = os.dup(fd)
 
     def restore(self, name: str, fd: int) -> None:
@@ -36,7 +37,7 @@ class Store:
 
     def let_go(self, name: str) -> None:
         """Close what is kept under name, if anything; lock and life stay."""
-        if name not in _OURS:
+        if name not in RESERVED:
             fd = self._fds.pop(name, None)
             if fd is not None:
                 os.close(fd)

@@ -12,6 +12,7 @@ import os
 from rookery import errors
 from rookery.daemon.keeper.children import Child, signal_child
 from rookery.daemon.keeper.programs import Command
+from rookery.daemon.keeper.store import RESERVED
 from rookery.process.spec import from_json
 
 TYPE_CHECKING = False
@@ -38,8 +39,9 @@ def answer(
     """Do what the request says; return the answer and the descriptors that go with it, None where it comes later.
 
     watch: to be called with the pidfd of a process that was adopted.
+    Raises FrameError where its descriptors did not come; whatever else is wrong with it is answered.
     """
-    fds = connection.take_fds(int(request.get("fds", 0)))
+    fds = connection.take_fds(request.get("fds", 0))
     verb = request.get("verb")
     try:
         if verb not in _WITHOUT_LEASE and connection.epoch != keeper.epoch:
@@ -56,7 +58,7 @@ def answer(
         return function(keeper, connection, request)
     except errors.RookeryError as error:
         return {"ok": False, "error": _error_to_json(error)}, []
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # no request, however malformed, may end the parent of everything
         return {"ok": False, "error": {"type": "LinkError", "what": f"bad request {verb}: {error!r}"}}, []
     finally:
         for fd in fds:
@@ -82,9 +84,17 @@ def _lease(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> R
 
 
 def _spawn(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
-    spec = from_json(request["spec"])
-    fds = {number: keeper.store[str(key)] for number, key in spec.fds.items()}
-    child = keeper.children.spawn(spec, fds, str(request["key"]), int(request["generation"]))
+    key, generation = str(request["key"]), int(request["generation"])
+    if key.startswith("@"):
+        raise errors.LinkError(f"the key {key!r} is the keeper's own")
+    try:
+        spec = from_json(request["spec"])
+        fds = {number: keeper.store[str(name)] for number, name in spec.fds.items()}
+        child = keeper.children.spawn(spec, fds, key, generation)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise errors.SpawnError(f"its description cannot be followed: {error!r}") from None
+    except OSError as error:
+        raise errors.ResourcesExhausted(f"the system gave no more resources: {error}") from None
     return {"child": child.to_json()}, []
 
 
@@ -116,6 +126,8 @@ def _put(keeper: Keeper, request: dict[str, Any], fds: list[int]) -> dict[str, o
     names = [str(name) for name in request["names"]]
     if len(names) != len(fds):
         raise errors.FrameError(f"{len(names)} names for {len(fds)} descriptors")
+    if own := RESERVED.intersection(names):
+        raise errors.LinkError(f"the name {min(own)!r} is the keeper's own")
     for name, fd in zip(names, fds, strict=True):
         keeper.store.keep(name, fd)
     return {}
