@@ -91,12 +91,12 @@ class Instance:
 class Begun(NamedTuple):
     """An operation on one instance that has been carried out and may have to settle.
 
-    did: the outcome's word; crashes: the unit's count before.
+    did: the outcome's word; crashes: the unit's count right after it.
     """
 
     instance: Instance
     did: str
-    crashes: int
+    crashes: int = 0
 
 
 class App:

@@ -54,5 +54,7 @@ class SavedState(msgspec.Struct, kw_only=True):
     next_id: int
     saved_at: float
     version: int = VERSION
+    leaving: tuple[int, int] | None = None
+    """The keeper (pid, start time) that is to end with all apps: a new manager of the same keeper goes on with it."""
     apps: list[SavedApp] = []
     instances: list[SavedInstance] = []

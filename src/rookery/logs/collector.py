@@ -24,6 +24,7 @@ import resource
 import selectors
 import signal
 import socket
+import stat
 import sys
 
 from rookery.errors import FrameError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LISTENER_FD = 3
+LIFE_FD = 4
 LAST_ANSWER = 1.0
 """Seconds a client has to take the answer to ``stop``."""
 
@@ -64,11 +66,14 @@ class Collector:
         """Leave run() after this turn; for signal handlers."""
         self._is_stopping = True
 
-    def run(self, wakeup: int) -> None:
+    def run(self, wakeup: int, life: int | None = None) -> None:
         """Collect until stop() or a ``stop`` request, then drain and close everything.
 
-        wakeup: an fd that becomes readable when a signal has come.
+        wakeup: an fd that becomes readable when a signal has come; life: a pipe whose end is the end of the keeper.
+        Whoever comes after the keeper brings a collector of its own, and two readers of one pipe tear its lines.
         """
+        if life is not None:
+            self._selector.register(life, selectors.EVENT_READ, self.stop)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(wakeup, selectors.EVENT_READ, lambda: os.read(wakeup, 64))
@@ -131,7 +136,7 @@ class Collector:
             elif verb in self._verbs:
                 answer = self._verbs[verb](request)
             else:
-                raise ValueError(f"no such verb: {verb!r}")  # noqa: TRY301 - answered as any other wrong request
+                raise ValueError(f"no such verb: {verb!r}")
         except Exception as error:
             # The rim of this process: whatever is wrong with one request must not stop the output of all apps.
             if not isinstance(error, KeyError | TypeError | ValueError):
@@ -152,7 +157,11 @@ class Collector:
 
 
 def main() -> None:
-    """Run the collector: ``rookery-collector HOME``, with the listening socket as fd 3. Returns when it was stopped."""
+    """Run the collector: ``rookery-collector HOME``, with the listening socket as fd 3. Returns when it was stopped.
+
+    fd 4, where it is a pipe, is the keeper's life: nobody writes to it, and it ends with him.
+    """
+    life = _life()  # first: a descriptor of our own may get its number
     os.umask(0o077)
     with contextlib.suppress(IndexError, OSError):
         os.chdir(sys.argv[2])
@@ -168,8 +177,18 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: collector.stop())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-    collector.run(reading)
+    collector.run(reading, life)
     listener.close()
+
+
+def _life() -> int | None:
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(LIFE_FD).st_mode)
+    except OSError:
+        return None
+    if is_pipe:
+        os.set_inheritable(LIFE_FD, False)
+    return LIFE_FD if is_pipe else None
 
 
 def _raise_open_files() -> None:

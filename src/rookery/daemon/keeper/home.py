@@ -10,6 +10,7 @@ from rookery import errors
 from rookery._base.ids import new_scope
 
 _PRIVATE = 0o700
+_SCOPE_LENGTH = 8
 
 
 def take_lock(home: str) -> int:
@@ -35,12 +36,12 @@ def read_scope(home: str) -> str:
     """The home's scope, made on first use."""
     path = os.path.join(home, "scope")
     try:
-        with open(path) as file:
+        with open(path, encoding="ascii", errors="replace") as file:
             scope = file.read().strip()
-        if scope:
-            return scope
     except FileNotFoundError:
-        pass
+        scope = ""
+    if len(scope) == _SCOPE_LENGTH and not scope.strip("0123456789abcdef"):
+        return scope
     scope = new_scope()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with open(fd, "w") as file:
@@ -48,12 +49,20 @@ def read_scope(home: str) -> str:
     return scope
 
 
+def _runtime_folder() -> str:
+    """/run for root, else $XDG_RUNTIME_DIR; "" where there is none (a relative one counts for nothing)."""
+    if os.geteuid() == 0:
+        return "/run"
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    return base if os.path.isabs(base) else ""
+
+
 def make_run_folder(home: str, scope: str) -> str:
     """The folder of the sockets; ``home/run`` leads to it from wherever a caller looks.
 
     In $XDG_RUNTIME_DIR, or /run for root, else (and where those cannot be written) in the home itself.
     """
-    base = "/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "")
+    base = _runtime_folder()
     link = os.path.join(home, "run")
     if base:
         run = os.path.join(base, "rookery", scope)
@@ -89,7 +98,9 @@ def _point(link: str, run: str) -> None:
     if os.path.islink(link) and os.readlink(link) == run:
         return
     if os.path.isdir(link) and not os.path.islink(link):
-        os.rmdir(link)  # left by an earlier keeper that had no runtime folder; its sockets are gone
+        for name in os.listdir(link):  # left by an earlier keeper that had no runtime folder, and was killed
+            os.unlink(os.path.join(link, name))
+        os.rmdir(link)
     fresh = f"{link}.new"
     if os.path.lexists(fresh):
         os.unlink(fresh)
@@ -99,12 +110,9 @@ def _point(link: str, run: str) -> None:
 
 def remove_run_folder(home: str, run: str) -> None:
     """Leave nothing behind in the run folder; what cannot be removed stays."""
-    for name in ("keeper.sock", "control.sock", "collector.sock"):
-        try:
-            os.unlink(os.path.join(run, name))
-        except OSError:
-            continue
     try:
+        for name in os.listdir(run):  # sockets, and a pipe whose maker was killed before it took the name away
+            os.unlink(os.path.join(run, name))
         os.rmdir(run)
         link = os.path.join(home, "run")
         if os.path.islink(link):

@@ -14,6 +14,7 @@ from rookery._os import kernel
 from rookery.daemon.keeper import home as places
 from rookery.daemon.keeper.children import Child, Children
 from rookery.daemon.keeper.respawn import Respawned
+from rookery.daemon.keeper.store import LOCK, DescriptorStore
 from rookery.daemon.keeper.verbs import answer
 from rookery.daemon.keeper.wire import Connection
 from rookery.errors import LinkError, RookeryError
@@ -22,10 +23,10 @@ from rookery.process.spec import SpawnSpec
 
 LOW_NUMBERS = 64
 LOCK_TAKEN = 75
+CANNOT_MANAGE = 78
+"""What a manager ends with where the next one would find the same (EX_CONFIG); then it is the keeper's code too."""
 _MANAGER = "@manager"
 _COLLECTOR = "@collector"
-_LOCK_NAME = "lock"
-_LIFE_NAME = "life"
 _LOG_NAME = "manager.log"
 _LEAVE_AFTER = 5.0
 
@@ -45,7 +46,7 @@ class Keeper:
         # Nobody writes to this pipe. Its end of file tells the collector that the keeper is gone, and that whoever
         # comes next brings a collector of its own: two readers of one pipe would tear its lines.
         life, self._life = os.pipe()
-        self.store: dict[str, int] = {_LOCK_NAME: lock, _LIFE_NAME: life}
+        self.store = DescriptorStore(lock=lock, life=life)
         self.epoch = 0
         self.manager = Respawned(self._start_manager)
         self.collector = Respawned(self._start_collector)
@@ -54,6 +55,8 @@ class Keeper:
         self._leaseholder: Connection | None = None
         self._connections: dict[int, Connection] = {}
         self._leaving: float | None = None
+        self._is_asked_to_end = False
+        self._code = 0
         self._selector = selectors.DefaultSelector()
         self._wake, waker = os.pipe()
         os.set_blocking(self._wake, False)
@@ -77,23 +80,13 @@ class Keeper:
         self._selector.register(listener, selectors.EVENT_READ, listener)
         return listener
 
-    # -- the store of descriptors -----------------------------------------------------------------------------------
-
-    def keep(self, name: str, fd: int) -> None:
-        """Keep a copy of fd under name; an earlier one of that name is closed."""
-        self.let_go(name)
-        self.store[name] = os.dup(fd)
-
-    def let_go(self, name: str) -> None:
-        """Close what is kept under name, if anything; lock and life stay."""
-        if name not in (_LOCK_NAME, _LIFE_NAME):
-            fd = self.store.pop(name, None)
-            if fd is not None:
-                os.close(fd)
-
-    def stored(self, name: str) -> int:
-        """The descriptor kept under name. Raises KeyError."""
-        return self.store[name]
+    def _ensure_reachable(self) -> None:
+        """Make the run folder again where it was cleaned away (a logout, an eager administrator)."""
+        if not os.path.lexists(os.path.join(self.run_folder, "keeper.sock")):
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self.run_folder = places.make_run_folder(self.home, self.scope)
+            self._listener = self._listen()
 
     # -- manager, collector, lease ----------------------------------------------------------------------------------
 
@@ -104,11 +97,14 @@ class Keeper:
         previous, self._leaseholder = self._leaseholder, connection
         if previous is not None and previous is not connection:
             self._send(previous, {"event": "lease_lost", "epoch": self.epoch})
+        if self._is_asked_to_end:
+            self._send(connection, {"event": "terminate"})
 
     def _start_manager(self, generation: int) -> Child:
-        if not places.holds_lock(self.home, self.store[_LOCK_NAME]) and not self.children.apps_running():
+        if not places.holds_lock(self.home, self.store[LOCK]) and not self.children.apps_running():
             self.leave()  # the home was removed or made anew: another keeper may be at work there
             raise LinkError("the home is not ours any more")
+        self._ensure_reachable()
         code = (
             "import sys; sys.path.insert(0, sys.argv.pop(1)); "
             "from rookery.daemon.manager.main import main; main(sys.argv[2:])"
@@ -121,7 +117,7 @@ class Keeper:
         )
         try:
             return self.children.spawn(
-                SpawnSpec(argv, cwd="/"), {1: log, 2: log, 3: self.store[_LOCK_NAME]}, _MANAGER, generation
+                SpawnSpec(argv, cwd="/"), {1: log, 2: log, 3: self.store[LOCK]}, _MANAGER, generation
             )
         finally:
             os.close(log)
@@ -134,7 +130,7 @@ class Keeper:
 
     def _start_collector(self, generation: int) -> Child:
         assert self._collector_spec is not None  # want_collector comes first
-        fds = {number: self.stored(str(name)) for number, name in self._collector_spec.fds.items()}
+        fds = {number: self.store[str(name)] for number, name in self._collector_spec.fds.items()}
         return self.children.spawn(self._collector_spec, {2: 2, **fds}, _COLLECTOR, generation)
 
     def leave(self) -> None:
@@ -148,8 +144,8 @@ class Keeper:
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Run until leave() and everything has ended."""
+    def run(self) -> int:
+        """Run until leave() and everything has ended; return the exit code."""
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -165,6 +161,7 @@ class Keeper:
                 else:
                     self._accept()
         places.remove_run_folder(self.home, self.run_folder)
+        return self._code
 
     def _is_over(self) -> bool:
         if self._leaving is None:
@@ -182,7 +179,9 @@ class Keeper:
     def _woken(self) -> None:
         numbers = os.read(self._wake, 4096)
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
-            # Apps are ended by the manager's rules; it asks us to leave when that is done.
+            # Apps are ended by the manager's rules; it asks us to leave when that is done. Where there is none just
+            # now, the next one is told.
+            self._is_asked_to_end = True
             if self._leaseholder is not None:
                 self._send(self._leaseholder, {"event": "terminate"})
             elif not self.children.apps_running():
@@ -193,6 +192,9 @@ class Keeper:
                 self._complain(f"{child.key[1:]} {child.pid} ended with {child.returncode} after {lifetime:.1f} s")
                 self.children.forget(child.key, child.generation)
                 (self.manager if child.key == _MANAGER else self.collector).ended(lifetime)
+                if child.key == _MANAGER and child.returncode == CANNOT_MANAGE and not self.children.apps_running():
+                    self._code = CANNOT_MANAGE
+                    self.leave()
             elif self._leaseholder is not None:
                 self._send(self._leaseholder, {"event": "exit", "child": child.to_json()})
 

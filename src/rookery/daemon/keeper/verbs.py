@@ -27,11 +27,14 @@ Reply = tuple[dict[str, object], list[int]]
 
 
 def answer(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> Reply:
-    """Do what the request says; return the answer and the descriptors that go with it."""
-    fds = connection.take_fds(int(request.get("fds", 0)))
+    """Do what the request says; return the answer and the descriptors that go with it.
+
+    Raises FrameError where its descriptors did not come; whatever else is wrong with it is answered.
+    """
+    fds = connection.take_fds(request.get("fds", 0))
     verb = request.get("verb")
     try:
-        if verb not in _WITHOUT_LEASE and connection.epoch != keeper.epoch:
+        if verb not in _WITHOUT_LEASE and (not connection.epoch or connection.epoch != keeper.epoch):
             raise errors.StaleLease(
                 f"epoch {connection.epoch} is over", why=f"epoch {keeper.epoch} has been granted since"
             )
@@ -43,7 +46,7 @@ def answer(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> R
         return function(keeper, connection, request)
     except errors.RookeryError as error:
         return {"ok": False, "error": _error_to_json(error)}, []
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # no request, however malformed, may end the parent of everything
         return {"ok": False, "error": {"type": "LinkError", "what": f"bad request {verb}: {error!r}"}}, []
     finally:
         for fd in fds:
@@ -69,9 +72,19 @@ def _lease(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> R
 
 
 def _spawn(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
-    spec = from_json(request["spec"])
-    fds = {number: keeper.stored(str(key)) for number, key in spec.fds.items()}
-    child = keeper.children.spawn(spec, fds, str(request["key"]), int(request["generation"]))
+    key, generation = str(request["key"]), int(request["generation"])
+    if key.startswith("@"):
+        raise errors.LinkError(f"the key {key!r} is the keeper's own")
+    try:
+        spec = from_json(request["spec"])
+        fds = {number: keeper.store[str(name)] for number, name in spec.fds.items()}
+        child = keeper.children.spawn(spec, fds, key, generation)
+    except errors.RookeryError:
+        raise
+    except OSError as error:
+        raise errors.ResourcesExhausted(f"the system gave no more resources: {error}") from None
+    except Exception as error:
+        raise errors.SpawnError(f"its description cannot be followed: {error!r}") from None
     return {"child": child.to_json()}, []
 
 
@@ -84,7 +97,7 @@ def _list(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
     collector = keeper.collector.child
     return {
         "children": [child.to_json() for child in keeper.children.all() if child.is_app],
-        "stored": sorted(keeper.store),
+        "stored": keeper.store.names(),
         "collector": None if collector is None else collector.pid,
     }, []
 
@@ -104,7 +117,7 @@ def _put(keeper: Keeper, request: dict[str, Any], fds: list[int]) -> dict[str, o
     if len(names) != len(fds):
         raise errors.FrameError(f"{len(names)} names for {len(fds)} descriptors")
     for name, fd in zip(names, fds, strict=True):
-        keeper.keep(name, fd)
+        keeper.store.keep(name, fd)
     return {}
 
 
@@ -115,7 +128,7 @@ def _get(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
 
 def _drop(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
     for name in request["names"]:
-        keeper.let_go(str(name))
+        keeper.store.let_go(str(name))
     return {}, []
 
 

@@ -31,25 +31,27 @@ class Connection:
 
     def receive(self) -> list[dict[str, object]] | None:
         """The requests that have arrived; None at the end. Raises LinkError, OSError."""
-        data, fds, _, _ = socket.recv_fds(self.sock, _READ, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+        data, fds, flags, _ = socket.recv_fds(self.sock, _READ, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
         self._received += fds
+        if flags & socket.MSG_CTRUNC:
+            raise errors.FrameError("descriptors were lost on the way", why="the limit of open files is reached")
         if not data:
             return None
         requests: list[dict[str, object]] = []
         for payload in self._buffer.feed(data):
             try:
                 message = json.loads(payload)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise errors.FrameError("a request is not JSON", why=str(error)) from None
             if not isinstance(message, dict):
                 raise errors.FrameError("a request is not a JSON object")
             requests.append(message)
         return requests
 
-    def take_fds(self, count: int) -> list[int]:
-        """The next descriptors that came. Raises FrameError where there are fewer."""
-        if count > len(self._received):
-            raise errors.FrameError(f"{count} descriptors announced, {len(self._received)} came")
+    def take_fds(self, count: object) -> list[int]:
+        """The next descriptors that came. Raises FrameError where there are fewer, or count is no number."""
+        if not isinstance(count, int) or not 0 <= count <= len(self._received):
+            raise errors.FrameError(f"{count!r} descriptors announced, {len(self._received)} came")
         taken, self._received = self._received[:count], self._received[count:]
         return taken
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rookery import errors
 from rookery._os import kernel
 from rookery.daemon.manager.link import Link
 from rookery.lifecycle.exit import ExitStatus
@@ -56,12 +57,20 @@ class KeeperHandle:
         return not self.exit.done() and kernel.signal_process(self._pid, self._start_time, number)
 
     def close(self) -> None:
-        """See Handle. The keeper need not remember its exit any longer."""
-        self._client.acknowledge(self._key, self._generation)
+        """See Handle. The keeper is told to forget its exit once that is on disk."""
+        self._client.noted(self._key, self._generation)
+
+
+class Survey(NamedTuple):
+    """children: all that run or have ended unacknowledged; stored: names in the store; collector: its pid."""
+
+    children: list[dict[str, Any]]
+    stored: list[str]
+    collector: int | None
 
 
 class KeeperClient:
-    """The keeper, held by a lease. Made by connect()."""
+    """The keeper, held by a lease from take_over() on."""
 
     def __init__(self, sock: socket.socket, *, on_lost: Callable[[], None], on_terminate: Callable[[], None]) -> None:
         self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=on_lost)
@@ -70,7 +79,14 @@ class KeeperClient:
         self._handles: dict[tuple[str, int], KeeperHandle] = {}
         # An exit may be told in the same breath as the start, before the caller of spawn() has its turn.
         self._early: dict[tuple[str, int], dict[str, Any]] = {}
+        # Exits that have been taken note of: first those that are in no snapshot of the state yet.
+        self._noted: list[tuple[str, int]] = []
+        self._in_snapshot: list[tuple[str, int]] = []
+        self.is_superseded = False
+        """Whether another manager has the lease; from then on the state is not ours to write."""
         self.pid = 0
+        self.identity = (0, 0)
+        """Its pid and start time."""
         self.scope = ""
         self.epoch = 0
 
@@ -79,10 +95,17 @@ class KeeperClient:
         hello = await self._link.call("hello", version=1)
         self.pid, self.scope = hello["pid"], hello["scope"]
         self.epoch = (await self._link.call("lease", after=after))["epoch"]
+        self.identity = (self.pid, kernel.start_time(self.pid) or 0)
 
     async def spawn(self, spec: SpawnSpec, key: str, generation: int) -> KeeperHandle:
-        """See Spawner. fds of a spec are keys of the keeper's store."""
-        answer = await self._link.call("spawn", key=key, generation=generation, spec=to_json(spec))
+        """See Spawner. fds of a spec are keys of the keeper's store.
+
+        A lost link is told as ResourcesExhausted: it is to be tried again, by this manager or the next.
+        """
+        try:
+            answer = await self._link.call("spawn", key=key, generation=generation, spec=to_json(spec))
+        except errors.LinkError as error:
+            raise errors.ResourcesExhausted(f"the keeper did not do it: {error}", argv=spec.argv) from None
         return self.handle(answer["child"])
 
     def tree(self, handle: Handle, cookie: str) -> ProcessTree:
@@ -97,10 +120,10 @@ class KeeperClient:
             known = self._handles[identity] = KeeperHandle(self, self._early.pop(identity, child))
         return known
 
-    async def children(self) -> list[dict[str, Any]]:
-        """Everything that runs or has ended unacknowledged."""
-        children: list[dict[str, Any]] = (await self._link.call("list"))["children"]
-        return children
+    async def survey(self) -> Survey:
+        """What the keeper has."""
+        answer = await self._link.call("list")
+        return Survey(answer["children"], answer["stored"], answer["collector"])
 
     async def put(self, names: Sequence[str], fds: Sequence[int]) -> None:
         """Store copies of descriptors."""
@@ -109,25 +132,31 @@ class KeeperClient:
     async def get(self, names: Sequence[str]) -> dict[str, int]:
         """Copies of stored descriptors, for the caller to close; names that are not there are left out."""
         answer, fds = await self._link.fetch("get", names=list(names))
-        return dict(zip(answer["names"], fds, strict=True))
+        return dict(zip(answer["names"], fds, strict=True))  # as many as were announced, else the link is closed
 
     def drop(self, names: Sequence[str]) -> None:
         """Let go of stored descriptors."""
         self._link.post("drop", names=list(names))
 
-    def acknowledge(self, key: str, generation: int) -> None:
-        """An exit is written down."""
+    def noted(self, key: str, generation: int) -> None:
+        """An exit is in our state, but not yet on disk: a manager that dies now must find it with the keeper."""
         self._handles.pop((key, generation), None)
-        self._link.post("ack", key=key, generation=generation)
+        self._noted.append((key, generation))
+
+    def snapshot_taken(self) -> None:
+        """The state that will be written next holds every exit noted so far."""
+        self._in_snapshot += self._noted
+        self._noted.clear()
+
+    def snapshot_saved(self) -> None:
+        """It is on disk: the keeper may forget those exits."""
+        for key, generation in self._in_snapshot:
+            self._link.post("ack", key=key, generation=generation)
+        self._in_snapshot.clear()
 
     async def start_collector(self, spec: SpawnSpec) -> int | None:
         """Run the collector from now on, and again when it dies; return its pid."""
         pid: int | None = (await self._link.call("start_collector", spec=to_json(spec)))["pid"]
-        return pid
-
-    async def collector_pid(self) -> int | None:
-        """The collector's pid, or None while it is being started."""
-        pid: int | None = (await self._link.call("list"))["collector"]
         return pid
 
     async def stop(self) -> None:
@@ -150,5 +179,6 @@ class KeeperClient:
         elif message["event"] == "terminate":
             self._on_terminate()
         elif message["event"] == "lease_lost":
+            self.is_superseded = True
             self._link.close()
             self._on_lost()

@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rookery._base.clock import SystemClock
@@ -18,15 +17,18 @@ from rookery.control import places
 from rookery.daemon.manager.host import Host
 from rookery.daemon.manager.server import make_server, serve
 from rookery.daemon.manager.takeover import Taken, take_over
-from rookery.errors import LinkError, RookeryError
+from rookery.errors import ConfigError, LinkError, RookeryError
 from rookery.web.application import application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CANNOT_MANAGE = 78
+"""Exit code where the next manager would find the same; see the keeper's."""
 _LOG_SIZE = 2 * 1024 * 1024
 _LOG_FILES = 3
 _GOODBYE = 0.05
+_LOOK_EVERY = 2.0
 _log = logging.getLogger("rookery.manager")
 
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         asyncio.run(_run(home))
     except (RookeryError, OSError) as error:
         _log.error("the manager ends: %s", error)
-        sys.exit(1)
+        sys.exit(CANNOT_MANAGE if isinstance(error, ConfigError) else 1)
 
 
 def _set_up(home: str) -> None:
@@ -68,17 +70,22 @@ async def _run(home: str) -> None:
     terminating = asyncio.Event()  # may be asked for before there is a host
     taken = await take_over(home, clock, on_lost=leaving.set, on_terminate=terminating.set)
     host = Host(home, taken, clock, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
+    keep(asyncio.ensure_future(_stay_reachable(home, clock, leaving)))
     keep(asyncio.ensure_future(_terminate(terminating, host)))
     server = make_server(application(host))
     keep(asyncio.ensure_future(host.sample_for_ever()))
     serving = asyncio.ensure_future(serve(server, taken.listener))
+    serving.add_done_callback(lambda _: leaving.set())  # a manager that nobody can talk to is none
     _log.info("managing %s with epoch %s", home, taken.keeper.epoch)
     gc.freeze()  # what is there now stays; collections look at what comes later
     await leaving.wait()
     server.should_exit = True
-    await serving
+    await asyncio.wait([serving])
+    if (error := serving.exception()) is not None:
+        _log.error("the server ended by itself", exc_info=error)
     for task in tasks:
         task.cancel()
+    # First the state, as it is; what is cut off after this is as if we had been killed, and the next one finds it so.
     await taken.store.close()
     await taken.apps.close()
     await taken.collector.close()
@@ -88,8 +95,19 @@ async def _run(home: str) -> None:
 async def _leave(taken: Taken) -> None:
     """Let the answer to ``rook kill`` get out, then have the keeper end everything."""
     await asyncio.sleep(_GOODBYE)
-    with suppress(LinkError):
+    try:
         await taken.keeper.stop()
+    except LinkError as error:
+        _log.error("the keeper stays: %s", error)
+        taken.apps.stay()
+
+
+async def _stay_reachable(home: str, clock: SystemClock, leaving: asyncio.Event) -> None:
+    """Make way for a manager with a new socket when ours has been cleaned away together with its folder."""
+    while not os.path.isdir(home) or os.path.lexists(places.control_socket(home)):
+        await clock.sleep(_LOOK_EVERY)
+    _log.warning("the control socket is gone; the next manager makes a new one")
+    leaving.set()
 
 
 async def _terminate(asked: asyncio.Event, host: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from rookery.daemon.manager.plumbing import InstancePlumbing
 
@@ -22,7 +23,8 @@ class KeptOutfitter:
         self._keeper = keeper
         self._collector = collector
         self._run_folder = run_folder
-        self.given: dict[str, InstancePlumbing] = {}
+        self.given: WeakValueDictionary[str, InstancePlumbing] = WeakValueDictionary()
+        """By unit, for as long as the unit is there."""
 
     def outfit(
         self,

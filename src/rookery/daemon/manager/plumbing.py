@@ -13,6 +13,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rookery import errors
 from rookery.daemon.manager.collector_client import CollectorClient, Pipes
 from rookery.logs.tail import MOST, last_lines
 
@@ -59,8 +60,19 @@ class InstancePlumbing:
         """See Plumbing."""
         spec = self._make_spec()
         names = self._names(generation)
+        try:
+            streams = self._streams()
+            out, err = await self._make_pipes(names, spec)
+            self._began_at = _size(self._paths()[1])
+            await self._collector.open(Pipes(self._unit, generation, out, err, streams))
+        except (OSError, errors.LinkError) as error:
+            raise errors.ResourcesExhausted(f"its output has nowhere to go: {error}", argv=spec.argv) from None
+        return spec._replace(fds={1: names[0], 2: names[1]})
+
+    async def _make_pipes(self, names: Sequence[str], spec: SpawnSpec) -> list[int]:
         fds: list[int] = []
         try:
+            os.makedirs(self._run_folder, mode=0o711, exist_ok=True)  # it may have been cleaned away
             for stream in ("out", "err"):
                 path = os.path.join(self._run_folder, f"{self._unit}.{stream}")
                 fds.append(make_pipe(path, spec.uid, spec.gid))
@@ -69,9 +81,7 @@ class InstancePlumbing:
             for fd in fds:
                 os.close(fd)
             raise
-        self._began_at = _size(self._paths()[1])
-        await self._collector.open(Pipes(self._unit, generation, fds[0], fds[1], self._streams()))
-        return spec._replace(fds={1: names[0], 2: names[1]})
+        return fds
 
     async def recover(self, generation: int) -> None:
         """Take the pipes of a copy that an earlier manager started back from the keeper."""
@@ -98,8 +108,8 @@ class InstancePlumbing:
             for fd in fds:
                 os.close(fd)
             return
-        await self._keeper.put(self._names(generation), fds)
         self._collector.note(Pipes(self._unit, generation, fds[0], fds[1], self._streams()))
+        await self._keeper.put(self._names(generation), fds)
 
     def _streams(self) -> dict[str, dict[str, object]]:
         logs = self._logs()
@@ -142,5 +152,9 @@ def _last_words(place: Sequence[Any] | None, began_at: int) -> tuple[str, ...]:
     path, end = str(place[0]), int(place[1])
     # Shorter than at the beginning: rotated since, then all of it is this copy's or nearly so.
     written = end - began_at if end >= began_at else MOST
-    lines = last_lines(path, _LINES, max_bytes=min(written, MOST))
+    try:
+        lines = last_lines(path, _LINES, max_bytes=min(written, MOST))
+    except OSError as error:  # somebody has put something else in its place
+        _log.warning("the last words are not to be had: %s", error)
+        return ()
     return tuple(line.decode("utf-8", "replace").rstrip("\r\n")[:_LINE_LENGTH] for line in lines)

@@ -1,17 +1,23 @@
-"""What still runs from before, as the keeper tells it."""
+"""What still runs from before: as the keeper tells it, as the state tells it, and as the cookies tell it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rookery._base.ids import Cookie, parse_cookie
 from rookery._os import kernel
+from rookery.lifecycle.state import State
+from rookery.lifecycle.stop import StopPlan
 from rookery.process.adopted import AdoptedHandle
+from rookery.process.stop import stop, sweep
+from rookery.process.tree import INDEX, ProcessTree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from rookery._base.clock import Clock
-    from rookery.apps.state import SavedInstance, SavedState
+    from rookery._os.linux import ProcessFacts
+    from rookery.apps.state import SavedState
     from rookery.daemon.manager.keeper_client import KeeperClient, KeeperHandle
     from rookery.daemon.manager.plumbing import InstancePlumbing
 
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 class KeptSurvivor:
     """A child of the keeper that an earlier manager started. See Survivor."""
 
-    def __init__(self, keeper: KeeperClient, child: dict[str, Any], outfits: dict[str, InstancePlumbing]) -> None:
+    def __init__(self, keeper: KeeperClient, child: dict[str, Any], outfits: Mapping[str, InstancePlumbing]) -> None:
         self._keeper = keeper
         self._child = child
         self._outfits = outfits
@@ -36,39 +42,82 @@ class KeptSurvivor:
         await self._outfits[self._child["key"]].recover(self.generation)
 
 
+class Process(NamedTuple):
+    """A process that is somebody's copy: which one of which unit."""
+
+    unit: str
+    generation: int
+    pid: int
+    start_time: int
+
+
 class OrphanSurvivor:
-    """A process that the state names and no keeper knows: its keeper was killed. See Survivor."""
+    """A process that no keeper knows: its keeper was killed. See Survivor."""
 
     has_ended = False
 
-    def __init__(self, saved: SavedInstance, clock: Clock, outfits: dict[str, InstancePlumbing]) -> None:
-        self._saved = saved
+    def __init__(
+        self, process: Process, started_at: float, clock: Clock, outfits: Mapping[str, InstancePlumbing]
+    ) -> None:
+        self._process = process
         self._clock = clock
         self._outfits = outfits
-        self.generation = saved.generation
-        self.started_at = saved.started_at or clock.wall()
+        self.generation = process.generation
+        self.started_at = started_at
 
     def handle(self) -> AdoptedHandle:
         """See Survivor."""
-        return AdoptedHandle(self._saved.pid or 0, self._saved.start_time or 0, self._clock)
+        return AdoptedHandle(self._process.pid, self._process.start_time, self._clock)
 
     async def recover(self) -> None:
         """See Survivor. Its pipes are found where it has them open itself."""
-        await self._outfits[str(self._saved.id)].rescue(self.generation, self._saved.pid or 0)
+        await self._outfits[self._process.unit].rescue(self.generation, self._process.pid)
+
+
+def carriers(scope: str) -> dict[tuple[str, int], list[ProcessFacts]]:
+    """Every process that carries a cookie of ours, by unit and generation."""
+    found: dict[tuple[str, int], list[ProcessFacts]] = {}
+    for process in kernel.processes():
+        cookie = parse_cookie(INDEX.cookie(process) or "")
+        if cookie is not None and cookie.scope == scope:
+            found.setdefault((cookie.unit, cookie.generation), []).append(process)
+    return found
 
 
 def orphans(
-    state: SavedState, children: Mapping[str, object], clock: Clock, outfits: dict[str, InstancePlumbing]
+    state: SavedState,
+    children: Mapping[str, object],
+    carrying: Mapping[tuple[str, int], list[ProcessFacts]],
+    clock: Clock,
+    outfits: Mapping[str, InstancePlumbing],
 ) -> dict[str, OrphanSurvivor]:
-    """What the state says is running, still is, and is no child of the keeper's. A pid used again is none."""
-    return {
-        str(saved.id): OrphanSurvivor(saved, clock, outfits)
-        for saved in state.instances
-        if str(saved.id) not in children
-        and saved.pid is not None
-        and saved.start_time is not None
-        and kernel.is_alive(saved.pid, saved.start_time)
-    }
+    """What runs as a copy of a known unit and is no child of the keeper's.
+
+    Either the state names it (a pid used again is none), or it carries a cookie that the state does not know to have
+    been used, and leads a session, as every copy does: it was started in the last moment of a keeper, and nobody came
+    to write it down.
+    """
+    found: dict[str, OrphanSurvivor] = {}
+    for saved in state.instances:
+        unit = str(saved.id)
+        if unit in children:
+            continue
+        if saved.pid and saved.start_time and kernel.is_alive(saved.pid, saved.start_time):
+            process = Process(unit, saved.generation, saved.pid, saved.start_time)
+            found[unit] = OrphanSurvivor(process, saved.started_at or clock.wall(), clock, outfits)
+            continue
+        unwritten = saved.generation + (saved.state != str(State.STARTING))
+        leaders = [
+            Process(unit, generation, one.pid, one.start_time)
+            for (key, generation), processes in carrying.items()
+            for one in processes
+            if key == unit and one.session == one.pid and generation >= unwritten
+        ]
+        if leaders:
+            newest = max(leaders, key=lambda one: (one.generation, -one.start_time))
+            started_at = clock.wall() - kernel.age(newest.start_time)
+            found[unit] = OrphanSurvivor(newest, started_at, clock, outfits)
+    return found
 
 
 def newest(children: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
@@ -81,3 +130,46 @@ def newest(children: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], l
             others.append(earlier)
         best[child["key"]] = child
     return best, others
+
+
+def highest_generations(names: Iterable[str], carrying: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The highest generation of each unit that has left a trace: pipes in the store, or a process.
+
+    A number is never used twice. The collector and the keeper take the second use for the first one again.
+    """
+    found: dict[str, int] = {}
+    pairs = [*carrying, *(pair for name in names if (pair := of_log_name(name)) is not None)]
+    for unit, generation in pairs:
+        found[unit] = max(generation, found.get(unit, 0))
+    return found
+
+
+def of_log_name(name: str) -> tuple[str, int] | None:
+    """Unit and generation of ``log/<unit>/<generation>/<stream>``; None for other names."""
+    parts = name.split("/")
+    if len(parts) == 4 and parts[0] == "log" and parts[2].isdecimal():
+        return parts[1], int(parts[2])
+    return None
+
+
+async def end_children(keeper: KeeperClient, clock: Clock, children: Iterable[dict[str, Any]]) -> None:
+    """End children of the keeper that the state does not know: nobody would ever look after them."""
+    for child in children:
+        handle = keeper.handle(child)
+        if child["ended_at"] is None:
+            cookie = str(Cookie(keeper.scope, child["key"], child["generation"]))
+            await stop(handle, keeper.tree(handle, cookie), StopPlan(), clock)
+        handle.close()
+
+
+async def end_strays(scope: str, clock: Clock, strays: Mapping[tuple[str, int], list[ProcessFacts]]) -> None:
+    """End what copies that are gone have left behind: it would hold its port against the next copy."""
+    for (unit, generation), processes in strays.items():
+        cookie = str(Cookie(scope, unit, generation))
+        leader = next((one for one in processes if one.session == one.pid), None)
+        if leader is None:
+            await sweep(ProcessTree(processes[0].pid, processes[0].start_time, cookie), clock)
+            continue
+        handle = AdoptedHandle(leader.pid, leader.start_time, clock)
+        await stop(handle, ProcessTree(leader.pid, leader.start_time, cookie), StopPlan(), clock)
+        handle.close()
