@@ -141,7 +141,8 @@ class Client:
         if fds:
             sent = socket.send_fds(self.socket, [data], fds)
             data = data[sent:]
-        self.socket.sendall(data)
+        if data:  # the collector may have hung up by now; sending nothing would fail
+            self.socket.sendall(data)
 
     def receive(self):
         while True:

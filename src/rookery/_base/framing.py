@@ -42,6 +42,8 @@ class FrameBuffer:
         while len(pending) - start >= HEADER.size:
             (size,) = HEADER.unpack_from(pending, start)
             if size > self._limit:
+                del pending[start + HEADER.size :]  # nothing that follows is kept, however often it is fed
+                del pending[:start]
                 raise FrameError(f"a frame announces {size} bytes, more than the limit of {self._limit}")
             end = start + HEADER.size + size
             if len(pending) < end:

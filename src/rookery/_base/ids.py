@@ -10,6 +10,7 @@ import os
 from typing import NamedTuple
 
 COOKIE = "ROOKERY_UNIT"
+_MOST_DIGITS = 18
 
 
 def new_scope() -> str:
@@ -29,9 +30,11 @@ class Cookie(NamedTuple):
 
 
 def parse_cookie(text: str) -> Cookie | None:
-    """The cookie in an environment value, or None where it is none of ours."""
-    scope, _, rest = text.partition(":")
-    unit, _, generation = rest.rpartition(":")
-    if scope and unit and generation.isdecimal():
-        return Cookie(scope, unit, int(generation))
-    return None
+    """The cookie in an environment value, or None where it is none of ours (anybody can set the variable)."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(parts):
+        return None
+    scope, unit, generation = parts
+    if not (generation.isascii() and generation.isdecimal() and len(generation) <= _MOST_DIGITS):
+        return None
+    return Cookie(scope, unit, int(generation))

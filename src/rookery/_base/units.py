@@ -11,8 +11,10 @@ import re
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d)\s*)+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+# ASCII: the Kelvin sign is a K to a pattern that ignores case, and to nobody else.
+_SIZE = re.compile(r"(\d+)(\.\d+)?\s*([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
 
 
 def parse_duration(value: str | float) -> float:
@@ -20,20 +22,18 @@ def parse_duration(value: str | float) -> float:
 
     Raises ValueError, with the units it knows, for anything else, for negative and for endless values.
     """
-    if isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a duration; write 10, '500ms', '10s', '5m', '1h' or '1d'")
-    if isinstance(value, int | float):
-        seconds = float(value)
+    text = value.strip() if isinstance(value, str) else value
+    if isinstance(text, str) and _DURATION.fullmatch(text):
+        seconds = sum(float(part[1]) * _DURATION_UNITS[part[2]] for part in _DURATION_PART.finditer(text))
     else:
-        text = value.strip().replace(" ", "")
-        parts = list(_DURATION_PART.finditer(text))
-        if parts and "".join(part.group(0) for part in parts) == text:
-            seconds = sum(float(part.group(1)) * _DURATION_UNITS[part.group(2)] for part in parts)
-        else:
-            try:
-                seconds = float(text)
-            except ValueError:
-                raise ValueError(f"{value!r} is not a duration; write 10, '500ms', '10s', '5m', '1h' or '1d'") from None
+        try:
+            if isinstance(value, bool):
+                raise TypeError
+            seconds = float(text)
+        except (ValueError, TypeError):
+            raise ValueError(f"{value!r} is not a duration; write 10, '500ms', '10s', '5m', '1h' or '1d'") from None
+        except OverflowError:
+            seconds = math.inf
     if seconds < 0 or not math.isfinite(seconds):
         raise ValueError(f"{value!r} is not a duration: it must be zero or more, and finite")
     return seconds
@@ -45,7 +45,7 @@ def parse_size(value: str | int) -> int:
     Raises ValueError, with the units it knows, for anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{value!r} is not a size; write 1048576, '64K', '300M' or '1.5G'")
+        raise ValueError(f"{value!r} is not a size; write 1048576, '64K', '300M' or '1.5G'")  # noqa: TRY004
     if isinstance(value, int):
         if value < 0:
             raise ValueError(f"{value!r} is not a size: it must be zero or more")
@@ -53,15 +53,17 @@ def parse_size(value: str | int) -> int:
     match = _SIZE.fullmatch(value.strip())
     if match is None:
         raise ValueError(f"{value!r} is not a size; write 1048576, '64K', '300M' or '1.5G'")
-    return int(float(match.group(1)) * _SIZE_UNITS[match.group(2).upper()])
+    unit = _SIZE_UNITS[match[3].upper()]
+    return int(match[1]) * unit + int(float(match[2] or 0) * unit)
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for people: ``0.3s``, ``42s``, ``5m``, ``3h``, ``2d`` (two parts where they help)."""
+    """A duration for people: ``300ms``, ``1.5s``, ``42s``, ``5m``, ``3h``, ``2d`` (two parts where they help)."""
     if seconds < 0.9995:
         return f"{max(0, round(seconds * 1000))}ms"
     if seconds < 60:
-        return f"{seconds:.1f}s" if seconds < 10 and seconds % 1 >= 0.05 else f"{int(seconds)}s"
+        tenths = round(seconds, 1)
+        return f"{tenths:.1f}s" if tenths < 10 and tenths % 1 else f"{int(tenths)}s"
     whole = int(seconds)
     if whole < 3600:
         minutes, rest = divmod(whole, 60)

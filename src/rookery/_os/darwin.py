@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from rookery._os.linux import ProcessFacts
 else:
-    ProcessFacts = namedtuple("ProcessFacts", "pid ppid group session state start_time cpu_ticks rss_pages name")
+    ProcessFacts = namedtuple(  # noqa: PYI024 - as linux
+        "ProcessFacts", "pid ppid group session state start_time cpu_ticks rss_pages name"
+    )
 
 TICKS_PER_SECOND = 100
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -93,6 +95,11 @@ def processes() -> Iterator[ProcessFacts]:
             yield found
 
 
+def children(pid: int) -> list[int]:
+    """See linux.children."""
+    return [int(child) for child in _output("pgrep", "-P", str(pid)).split()]
+
+
 def environ_value(pid: int, key: str) -> str | None:
     """See linux.environ_value; values with blanks are cut, which a cookie has not."""
     for word in _output("ps", "-Eww", "-o", "command=", "-p", str(pid)).split():
@@ -124,6 +131,11 @@ def age(started: int) -> float:
 
 def set_subreaper(on: bool) -> bool:  # noqa: ARG001 - same shape as linux
     """There is none."""
+    return False
+
+
+def is_subreaper() -> bool:
+    """Never."""
     return False
 
 

@@ -33,12 +33,16 @@ if TYPE_CHECKING:
         rss_pages: int
         name: str
 else:
-    ProcessFacts = namedtuple("ProcessFacts", "pid ppid group session state start_time cpu_ticks rss_pages name")
+    ProcessFacts = namedtuple(  # noqa: PYI024
+        "ProcessFacts", "pid ppid group session state start_time cpu_ticks rss_pages name"
+    )
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 _DEAD_STATES = "ZXx"
+_CANNOT_LOOK = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def has_pidfd() -> bool:
@@ -72,10 +76,15 @@ def boot_id() -> str:
 
 
 def facts(pid: int) -> ProcessFacts | None:
-    """The facts of one process (a zombie too), or None where there is none."""
+    """The facts of one process (a zombie too), or None where there is none.
+
+    Raises OSError where there are no descriptors left to look with: that says nothing about the process.
+    """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in _CANNOT_LOOK:
+            raise
         return None
     try:
         return _parse_stat(os.read(fd, 4096))
@@ -122,6 +131,22 @@ def processes() -> Iterator[ProcessFacts]:
             found = facts(int(name))
             if found is not None and found.state not in _DEAD_STATES:
                 yield found
+
+
+def children(pid: int) -> list[int]:
+    """The pids of its children, zombies too. While some come and go others may be missing: look again."""
+    found: list[int] = []
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for task in tasks:
+        try:
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
+        except OSError:  # that thread has ended, or a kernel without CONFIG_PROC_CHILDREN
+            continue
+    return found
 
 
 def environ_value(pid: int, key: str) -> str | None:
@@ -202,6 +227,15 @@ def set_subreaper(on: bool) -> bool:
     return features.has("subreaper", lambda: _prctl(_PR_SET_CHILD_SUBREAPER, value)) and _prctl(
         _PR_SET_CHILD_SUBREAPER, value
     )
+
+
+def is_subreaper() -> bool:
+    """Whether orphaned descendants come to this process."""
+    import ctypes  # noqa: PLC0415
+
+    answer = ctypes.c_int(0)
+    asked = ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(asked == 0 and answer.value)
 
 
 def _prctl(option: int, value: int) -> bool:

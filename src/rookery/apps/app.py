@@ -12,21 +12,37 @@ from rookery.lifecycle.state import State
 from rookery.logs.names import log_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rookery.config.spec import AppSpec
     from rookery.metrics.sampler import Usage
+    from rookery.supervise.plumbing import Plumbing
     from rookery.supervise.unit import Unit
+
+
+_STATUS_LENGTH = 500
 
 
 class Instance:
     """One running copy of an app (to be): a unit with an index. desired is what a person asked for last."""
 
-    def __init__(self, id: int, app: App, index: int, unit: Unit) -> None:  # noqa: A002
+    def __init__(self, id: int, app: App, index: int, unit: Unit, plumbing: Plumbing) -> None:  # noqa: A002
         self.id = id
         self.app = app
         self.index = index
         self.unit = unit
         self.desired: Desired = "stopped"
         self.usage: Usage | None = None
+        self.status = ""
+        """What it says of itself (STATUS= on its notify socket)."""
+        self.plumbing = plumbing
+
+    def hear(self, words: Mapping[str, str]) -> None:
+        """It has said something on its notify socket (sd_notify's words)."""
+        if "STATUS" in words:
+            self.status = words["STATUS"][:_STATUS_LENGTH]
+        if words.get("READY") == "1":
+            self.unit.mark_ready()
 
     def row(self) -> InstanceRow:
         """As the list shows it."""
@@ -63,6 +79,7 @@ class Instance:
             restarts=unit.restarts,
             failures=unit.failures,
             state=str(unit.state),
+            ready=unit.is_ready,
             reason=unit.reason,
             last_exit=exit_info(unit.last_exit),
         )
@@ -91,12 +108,12 @@ class Instance:
 class Begun(NamedTuple):
     """An operation on one instance that has been carried out and may have to settle.
 
-    did: the outcome's word; crashes: the unit's count before.
+    did: the outcome's word; crashes: the unit's count right after it.
     """
 
     instance: Instance
     did: str
-    crashes: int
+    crashes: int = 0
 
 
 class App:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from rookery import errors
+from rookery.apps.accept import accept
 from rookery.apps.app import App, Begun, Instance
-from rookery.apps.settle import settle, still_waiting
+from rookery.apps.settle import Asked, gather_outcomes
 from rookery.apps.translate import restart_policy, spawn_spec, stop_plan
 from rookery.config.selectors import Target, select
-from rookery.config.spec import AppSpec
-from rookery.control.messages import ActionResult, ActRequest, Outcome, StartRequest, Wait
 from rookery.lifecycle.state import State
 from rookery.supervise.unit import Unit
 
@@ -21,12 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from rookery._base.clock import Clock
-    from rookery.config.spec import LogSpec
+    from rookery.config.spec import AppSpec
+    from rookery.control.messages import ActionResult, ActRequest, StartRequest, Wait
     from rookery.control.service import Verb
     from rookery.process.protocols import Spawner
     from rookery.process.spec import SpawnSpec
     from rookery.supervise.plumbing import Plumbing
     from rookery.supervise.record import UnitEvent
+
+    Work = Callable[[], Coroutine[object, object, list[Begun]]]
 
 
 class Outfitter(Protocol):
@@ -37,10 +39,11 @@ class Outfitter(Protocol):
         unit: str,
         make_spec: Callable[[], SpawnSpec],
         *,
-        logs: Callable[[], LogSpec],
+        spec: Callable[[], AppSpec],
         paths: Callable[[], tuple[str, str]],
+        on_words: Callable[[dict[str, str]], None],
     ) -> Plumbing:
-        """The plumbing of one instance."""
+        """The plumbing of one instance; on_words: called with what it says on its notify socket."""
         ...
 
 
@@ -64,6 +67,8 @@ class AppManager:
     ) -> None:
         self.apps: dict[str, App] = {}
         self.next_id = 0
+        self.is_leaving = False
+        """Whether everything is on its way down for good; the next manager of the same keeper goes on with that."""
         self.clock = clock
         self.log_folder = log_folder
         self._spawner = spawner
@@ -94,8 +99,9 @@ class AppManager:
         plumbing = self._outfitter.outfit(
             key,
             lambda: spawn_spec(app.spec, app.base_env, index),
-            logs=lambda: app.spec.logs,
+            spec=lambda: app.spec,
             paths=lambda: instance.log_paths(self.log_folder),
+            on_words=lambda words: self._heard(instance, words),
         )
         unit = Unit(
             key,
@@ -106,11 +112,16 @@ class AppManager:
             stop_plan=stop_plan(app.spec),
             clock=self.clock,
             on_event=self._on_event,
+            awaits_ready=lambda: app.spec.readiness.notify,
         )
-        instance = Instance(id, app, index, unit)
+        instance = Instance(id, app, index, unit, plumbing)
         app.instances.append(instance)
         app.instances.sort(key=lambda one: one.index)
         return instance
+
+    def _heard(self, instance: Instance, words: dict[str, str]) -> None:
+        instance.hear(words)
+        self._changed()
 
     def _on_event(self, _: UnitEvent) -> None:
         self._changed()
@@ -119,23 +130,20 @@ class AppManager:
 
     async def apply(self, request: StartRequest) -> ActionResult:
         """See Service."""
-        specs = [_decode(raw) for raw in request.specs]
-        names = [spec.name for spec in specs]
-        for name in names:
-            if names.count(name) > 1:
-                raise errors.ConfigError(f"the app {name!r} is described twice")
+        environment = tuple(sorted(request.base_env.items()))
         work = []
-        for spec in specs:
+        for spec in accept(request.specs):
             app = self.apps.get(spec.name) or self.new_app(spec, request.base_env, self.clock.wall())
-            kind = ("apply", spec, tuple(sorted(request.base_env.items())))
-            work.append(app.operations.do(kind, self._bring_up(app, spec, request.base_env)))
-        return await self._finish(work, request.wait, request.timeout)
+            run = app.operations.do(("apply", spec, environment), self._bring_up(app, spec, request.base_env))
+            work.append(Asked(run, app, None))
+        return await self._outcomes(work, request.wait, request.timeout)
 
-    def _bring_up(
-        self, app: App, spec: AppSpec, base_env: dict[str, str]
-    ) -> Callable[[], Coroutine[object, object, list[Begun]]]:
+    def _bring_up(self, app: App, spec: AppSpec, base_env: dict[str, str]) -> Work:
         async def work() -> list[Begun]:
-            self.apps.setdefault(spec.name, app)  # a delete may have been in the queue before us
+            present = self.apps.setdefault(spec.name, app)  # a delete may have been in the queue before us
+            if present is not app:  # and somebody has started it anew since
+                kind = ("apply", spec, tuple(sorted(base_env.items())))
+                return await present.operations.do(kind, self._bring_up(present, spec, base_env))
             is_changed = msgspec.structs.replace(app.spec, instances=spec.instances, origin=spec.origin) != spec
             app.describe(spec, base_env)
             app.held = False
@@ -148,6 +156,7 @@ class AppManager:
             for one in app.instances:
                 one.desired = "running"
             # On disk before anything runs: a manager that dies in between is followed by one that knows what it meant.
+            self._changed()
             await self._save()
             act = self._restart if is_changed else self._start
             return begun + await asyncio.gather(*(act(one) for one in app.instances))
@@ -158,43 +167,53 @@ class AppManager:
         """See Service."""
         if not request.selectors:
             raise errors.UsageError(f"{verb} what?", hint="name an app, or say all")
-        by_app: dict[str, list[Instance]] = {}
+        by_app: dict[App, list[Instance]] = {}
         for instance in self.instances(request.selectors):
-            by_app.setdefault(instance.app.spec.name, []).append(instance)
-        do = {"start": self._start, "stop": self._stop, "restart": self._restart, "delete": self._delete}[verb]
+            by_app.setdefault(instance.app, []).append(instance)
         work = []
-        for name, chosen in by_app.items():
+        for app, chosen in by_app.items():
             kind = (verb, tuple(one.id for one in chosen))
-            work.append(self.apps[name].operations.do(kind, self._each(chosen, do)))
-        return await self._finish(work, request.wait, request.timeout)
+            work.append(Asked(app.operations.do(kind, self._each(verb, app, chosen)), app, chosen))
+        return await self._outcomes(work, request.wait, request.timeout)
 
-    def _each(
-        self, chosen: list[Instance], do: Callable[[Instance], Coroutine[object, object, Begun]]
-    ) -> Callable[[], Coroutine[object, object, list[Begun]]]:
+    def _each(self, verb: Verb, app: App, chosen: list[Instance]) -> Work:
+        do = {"start": self._start, "stop": self._stop, "restart": self._restart, "delete": self._delete}[verb]
+
         async def work() -> list[Begun]:
-            for one in chosen:
-                if do != self._delete:
-                    one.desired = "stopped" if do == self._stop else "running"
-            chosen[0].app.held = False
+            present = [one for one in chosen if one in app.instances]  # a delete may have been in the queue before us
+            if verb in ("start", "restart"):
+                if app.held and present:  # the others stay down, also for the next manager
+                    app.held = False
+                    for one in app.instances:
+                        one.desired = "stopped"
+                for one in present:
+                    one.desired = "running"
+            elif verb == "stop":
+                for one in present:
+                    one.desired = "stopped"
             self._changed()
-            return await asyncio.gather(*(do(one) for one in chosen))
+            gone = [
+                Begun(one, "deleted" if verb in ("stop", "delete") else "gone") for one in chosen if one not in present
+            ]
+            return gone + await asyncio.gather(*(do(one) for one in present))
 
         return work
 
+    # Whoever settles compares the count of crashes from after the operation: one before it is the reason for it.
+
     async def _start(self, one: Instance) -> Begun:
-        crashes = one.unit.crashes
-        return Begun(one, "started" if await one.unit.start() else "unchanged", crashes)
+        did = "started" if await one.unit.start() else "unchanged"
+        return Begun(one, did, one.unit.crashes)
 
     async def _restart(self, one: Instance) -> Begun:
-        crashes = one.unit.crashes
         was_up = one.unit.state in (State.RUNNING, State.BACKOFF)
         await one.unit.restart()
-        return Begun(one, "restarted" if was_up else "started", crashes)
+        return Begun(one, "restarted" if was_up else "started", one.unit.crashes)
 
     async def _stop(self, one: Instance) -> Begun:
         was_stopped = one.unit.state is State.STOPPED
         await one.unit.stop()
-        return Begun(one, "already stopped" if was_stopped else "stopped", one.unit.crashes)
+        return Begun(one, "already stopped" if was_stopped else "stopped")
 
     async def _delete(self, one: Instance) -> Begun:
         await one.unit.stop()
@@ -203,81 +222,49 @@ class AppManager:
         if not one.app.instances and self.apps.get(one.app.spec.name) is one.app:
             del self.apps[one.app.spec.name]
         self._changed()
-        return Begun(one, "deleted", one.unit.crashes)
-
-    async def _finish(
-        self,
-        work: list[Coroutine[object, object, list[Begun]]],
-        wait: Wait,
-        timeout: float,  # noqa: ASYNC109
-    ) -> ActionResult:
-        """Wait for operations and for what they began, as far as the request wants and its time allows."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        running = [asyncio.ensure_future(one) for one in work]
-        if wait == "none" or not running:
-            await asyncio.sleep(0)  # let them get into their queues
-            return ActionResult(outcomes=[])
-        done, late = await asyncio.wait(running, timeout=timeout)
-        begun = [one for task in running if task in done for one in task.result()]
-        settling = {one: asyncio.ensure_future(settle(one, wait, self._log_of(one))) for one in begun}
-        if settling:
-            await asyncio.wait(settling.values(), timeout=max(0.0, deadline - loop.time()))
-        outcomes: list[Outcome] = []
-        expired = bool(late)
-        for one, task in settling.items():
-            if task.done():
-                outcomes.append(task.result())
-            else:
-                task.cancel()
-                expired = True
-                outcomes.append(still_waiting(one, self._log_of(one)))
-        await self._save()
-        return ActionResult(outcomes=sorted(outcomes, key=lambda one: (one.name, one.index)), expired=expired)
-
-    def _log_of(self, begun: Begun) -> str:
-        return begun.instance.log_paths(self.log_folder)[1]
+        return Begun(one, "deleted")
 
     async def stop_all(self) -> ActionResult:
-        """Stop everything and remember that it was wanted (``rook kill``)."""
+        """Stop everything and remember that it was wanted (``rook kill``).
+
+        From now on is_leaving; whoever finds that something could not be stopped takes it back with stay().
+        """
+        self.is_leaving = True
         for app in self.apps.values():
             app.held = any(one.desired == "running" for one in app.instances)
+        self._changed()
+        await self._save()
+        # Also apps without instances: they may be about to get some.
         work = [
-            app.operations.do("kill", self._all_down(app.instances))
-            for app in reversed(self.apps.values())
-            if app.instances
+            Asked(app.operations.do("kill", self._all_down(app)), app, None) for app in reversed(self.apps.values())
         ]
         limit = max([app.spec.graceful_timeout for app in self.apps.values()], default=0.0) + 30.0
-        return await self._finish(work, "started", limit)
+        return await self._outcomes(work, "started", limit)
+
+    async def _outcomes(self, work: list[Asked], wait: Wait, timeout: float) -> ActionResult:  # noqa: ASYNC109
+        def log_of(one: Instance) -> str:
+            return one.log_paths(self.log_folder)[1]
+
+        return await gather_outcomes(work, wait, timeout, self._save, log_of)
+
+    def _all_down(self, app: App) -> Work:
+        async def work() -> list[Begun]:
+            app.held = any(one.desired == "running" for one in app.instances)
+            return await asyncio.gather(*(self._stop(one) for one in app.instances))
+
+        return work
+
+    def stay(self) -> None:
+        """Take stop_all() back: what was stopped stays so, the rest is looked after."""
+        self.is_leaving = False
+        self._changed()
 
     async def close(self) -> None:
         """Let go of everything without touching a process; the next manager goes on."""
         for one in self.instances():
             await one.unit.close()
 
-    def _all_down(self, chosen: list[Instance]) -> Callable[[], Coroutine[object, object, list[Begun]]]:
-        async def work() -> list[Begun]:
-            return await asyncio.gather(*(self._stop(one) for one in chosen))
-
-        return work
-
 
 def _target(instance: Instance) -> Target:
     spec = instance.app.spec
     return Target(instance.id, spec.name, spec.namespace, instance.index)
-
-
-def _decode(raw: msgspec.Raw) -> AppSpec:
-    try:
-        spec = msgspec.json.decode(raw, type=AppSpec)
-    except msgspec.ValidationError as error:
-        raise errors.ConfigError(f"an app is not described well: {error}") from None
-    if not spec.command or not spec.command[0]:
-        raise errors.ConfigError(f"the app {spec.name!r} has no command")
-    if not spec.cwd.startswith("/"):
-        raise errors.ConfigError(f"the folder of the app {spec.name!r} is not absolute: {spec.cwd!r}")
-    try:
-        stop_plan(spec)
-    except KeyError:
-        raise errors.ConfigError(f"the app {spec.name!r} has an unknown stop_signal {spec.stop_signal!r}") from None
-    return spec

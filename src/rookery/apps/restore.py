@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rookery.apps.state import SavedInstance, SavedState
     from rookery.process.protocols import Handle
 
+_UNSEEN = "ended, nobody saw how"
 _log = logging.getLogger(__name__)
 
 
@@ -48,14 +49,25 @@ class Survivor(Protocol):
 
 
 async def restore(
-    manager: AppManager, state: SavedState, survivors: Mapping[str, Survivor], *, is_same_boot: bool
+    manager: AppManager,
+    state: SavedState,
+    survivors: Mapping[str, Survivor],
+    used: Mapping[str, int],
+    *,
+    is_same_boot: bool,
 ) -> None:
     """Build all apps from the state and adopt what still runs.
 
-    survivors: {unit key: the newest copy of it that is known}. What is wanted, neither held nor running, and of this
-    boot is started again; after a reboot everything shows as stopped.
+    survivors: {unit key: the newest copy of it that is known}; used: {unit key: the highest generation that has left
+    a trace}. What is wanted, neither held nor running, and of this boot is started again; after a reboot everything
+    shows as stopped.
     """
-    manager.next_id = max([state.next_id, *(one.id + 1 for one in state.instances)])
+    taken = [
+        state.next_id,
+        *(one.id + 1 for one in state.instances),
+        *(int(key) + 1 for key in used if key.isdecimal()),
+    ]
+    manager.next_id = max(taken)
     by_app: dict[str, list[SavedInstance]] = {}
     for saved in state.instances:
         by_app.setdefault(saved.app, []).append(saved)
@@ -66,26 +78,40 @@ async def restore(
             instance = manager.new_instance(app, saved.index, saved.id)
             instance.desired = saved.desired
             unit = instance.unit
-            unit.generation, unit.restarts = saved.generation, saved.restarts
+            unit.generation = max(saved.generation, used.get(unit.key, 0))
+            unit.restarts = saved.restarts
             unit.last_exit = last_exit(saved.last_exit)
-            unit.recall(_at_rest(saved, app), saved.reason, saved.failures)
-            await _resume(manager, instance, survivors.get(unit.key))
+            await _resume(manager, instance, saved, survivors.get(unit.key))
 
 
-async def _resume(manager: AppManager, instance: Instance, survivor: Survivor | None) -> None:
+async def _resume(manager: AppManager, instance: Instance, saved: SavedInstance, survivor: Survivor | None) -> None:
     unit = instance.unit
     is_wanted = instance.desired == "running" and not instance.app.held
-    if survivor is not None and (is_wanted or not survivor.has_ended):
+    if survivor is not None and not _is_written_down(saved, survivor):
+        unit.recall(State.STOPPED, "", saved.failures)
         await survivor.recover()
         uptime = max(0.0, manager.clock.wall() - survivor.started_at)
-        unit.adopt(survivor.handle(), survivor.generation, uptime=uptime)
+        is_ready = saved.ready and survivor.generation == saved.generation
+        unit.adopt(survivor.handle(), survivor.generation, uptime=uptime, is_ready=is_ready)
         if not is_wanted:  # the manager before was about to stop it
             asyncio.ensure_future(_stop(instance))  # noqa: RUF006 - the unit keeps the operation
-    elif survivor is not None:
-        unit.generation = max(unit.generation, survivor.generation)
+        return
+    if survivor is not None:
         survivor.handle().close()
-    elif is_wanted and unit.state is State.STOPPED:
-        unit.resume_backoff("it is to run and does not; nobody saw how it ended")
+    unit.recall(_at_rest(saved, instance.app), saved.reason, saved.failures)
+    if not is_wanted or unit.state is not State.STOPPED:
+        return
+    if saved.pid is not None and instance.app.spec.restart == "never":
+        unit.recall(State.EXITED, f"{_UNSEEN}; restart = never", saved.failures)
+    else:
+        unit.resume_backoff(_UNSEEN if saved.pid is not None else "it is to run and does not")
+
+
+def _is_written_down(saved: SavedInstance, survivor: Survivor) -> bool:
+    """Whether the state holds this copy's end already: its manager died before it could tell the keeper."""
+    if not survivor.has_ended or survivor.generation > saved.generation:
+        return False
+    return survivor.generation < saved.generation or (saved.pid is None and saved.state != str(State.STARTING))
 
 
 def _at_rest(saved: SavedInstance, app: App) -> State:

@@ -2,25 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
 
+from rookery.control.messages import ActionResult
 from rookery.lifecycle.state import State
 
 if TYPE_CHECKING:
-    from rookery.apps.app import Begun
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from rookery.apps.app import App, Begun, Instance
     from rookery.control.messages import Outcome, Wait
 
 _UP = {"started", "restarted", "unchanged"}
+
+
+class Asked(NamedTuple):
+    """An operation that was asked for. chosen: the instances it is for, None for all that the app will have."""
+
+    run: Coroutine[object, object, list[Begun]]
+    app: App
+    chosen: list[Instance] | None
+
+
+async def gather_outcomes(
+    work: Sequence[Asked],
+    wait: Wait,
+    timeout: float,  # noqa: ASYNC109 - it does not end the work, only the waiting
+    save: Callable[[], Awaitable[None]],
+    log_of: Callable[[Instance], str],
+) -> ActionResult:
+    """Wait for operations and for what they began, as far as the request wants and its time allows.
+
+    save: puts the state on disk; log_of: the path to name where one failed. Raises what an operation has raised.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    running = {asyncio.ensure_future(one.run): one for one in work}
+    if wait == "none" or not running:
+        await asyncio.sleep(0)  # let them get into their queues
+        return ActionResult(outcomes=[])
+    _, late = await asyncio.wait(running, timeout=timeout)
+    outcomes = [
+        still_waiting(one)
+        for task in late
+        for one in (running[task].app.instances if running[task].chosen is None else running[task].chosen or ())
+    ]
+    begun = [one for task in running if task not in late for one in task.result()]
+    settling = {one: asyncio.ensure_future(settle(one, wait, log_of(one.instance))) for one in begun}
+    if settling:
+        await asyncio.wait(settling.values(), timeout=max(0.0, deadline - loop.time()))
+    expired = bool(late)
+    for one, task in settling.items():
+        if task.done():
+            outcomes.append(task.result())
+        else:
+            task.cancel()
+            expired = True
+            outcomes.append(still_waiting(one.instance))
+    await save()
+    return ActionResult(outcomes=sorted(outcomes, key=lambda one: (one.name, one.index)), expired=expired)
 
 
 async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
     """Wait as long as ``wait`` says; log: the path to name where it failed. No time limit of its own."""
     instance, did, crashes = begun
     unit = instance.unit
+    if did == "gone":
+        outcome = instance.outcome("failed", ok=False)
+        outcome.reason = "deleted by another request meanwhile"
+        return outcome
     if did not in _UP:
         return instance.outcome(did, ok=True)
     min_uptime = instance.app.spec.min_uptime if wait == "settled" and did != "unchanged" else 0.0
-    if await unit.settled(crashes=crashes, min_uptime=min_uptime):
+    if await unit.settled(crashes=crashes, min_uptime=min_uptime, ready=wait != "started"):
         return instance.outcome(did, ok=True)
     last = unit.last_exit
     if unit.state is State.EXITED and last is not None and last.status.code in instance.app.spec.ok_exit_codes:
@@ -36,8 +91,8 @@ async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
     return outcome
 
 
-def still_waiting(begun: Begun, log: str) -> Outcome:
+def still_waiting(instance: Instance) -> Outcome:
     """For what had not settled when the request's time was over."""
-    outcome = begun.instance.outcome("waiting", ok=False, log=log)
-    outcome.reason = f"still {begun.instance.unit.state} when the wait's limit passed; the work goes on"
+    outcome = instance.outcome("waiting", ok=True)
+    outcome.reason = f"still {instance.unit.state} when the wait's limit passed; the work goes on"
     return outcome

@@ -27,6 +27,7 @@ class SavedInstance(msgspec.Struct, kw_only=True):
     restarts: int = 0
     failures: int = 0
     state: str = "stopped"
+    ready: bool = False
     reason: str = ""
     last_exit: ExitInfo | None = None
 
@@ -54,5 +55,7 @@ class SavedState(msgspec.Struct, kw_only=True):
     next_id: int
     saved_at: float
     version: int = VERSION
+    leaving: tuple[int, int] | None = None
+    """The keeper (pid, start time) that is to end with all apps: a new manager of the same keeper goes on with it."""
     apps: list[SavedApp] = []
     instances: list[SavedInstance] = []

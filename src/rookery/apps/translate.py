@@ -59,7 +59,7 @@ def spawn_spec(spec: AppSpec, base_env: Mapping[str, str], index: int) -> SpawnS
         uid=uid,
         gid=gid,
         groups=groups,
-        umask=0o022 if spec.umask is None else spec.umask,
+        umask=spec.umask,
         rlimits=limits,
     )
 
@@ -106,8 +106,14 @@ def last_exit(info: ExitInfo | None) -> LastExit | None:
     """A last exit from the state file."""
     if info is None:
         return None
-    number = None
-    if info.signal is not None:
-        number = int(info.signal) if info.signal.isdecimal() else getattr(signal, info.signal, 0)
-    status = ExitStatus(code=info.code, signal=number and int(number), signal_name=info.signal)
+    number = None if info.signal is None else _signal_number(info.signal)
+    status = ExitStatus(code=info.code, signal=number, signal_name=info.signal)
     return LastExit(status, info.reason, info.at, info.lifetime, info.stderr)
+
+
+def _signal_number(name: str) -> int:
+    """15 for ``SIGTERM``, 40 for ``signal 40`` (one without a name); 0 for a name of another system."""
+    bare = name.removeprefix("signal ")
+    if bare.isdecimal():
+        return int(bare)
+    return signal.Signals[name].value if name in signal.Signals.__members__ else 0

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EXAMPLES = """\
-rook keeps programs running: in any language, after crashes and reboots.
+rook keeps programs running: in any language, through their crashes and its own.
 
   rook start app.py                   run it, and keep it running
   rook start server.js -i 2 -n web    two instances, named web

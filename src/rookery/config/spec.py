@@ -79,7 +79,7 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     env: dict[str, str] = {}
     user: str | None = None
     group: str | None = None
-    umask: int | None = None
+    umask: int = 0o022
     limits: LimitSpec = LimitSpec()
     restart: Literal["always", "on-failure", "never"] = "always"
     ok_exit_codes: tuple[int, ...] = (0,)

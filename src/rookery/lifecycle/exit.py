@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Names by number, as on Linux x86 and arm; the signal module may not be imported here (lifecycle is pure) and the
-# numbers that people meet are the same on macOS.
-_COMMON = {
-    1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL",
-    11: "SIGSEGV", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
-}  # fmt: skip
+from rookery._base.signals import signal_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +21,7 @@ class ExitStatus:
         if returncode is None:
             return cls()
         if returncode < 0:
-            return cls(signal=-returncode, signal_name=name or _COMMON.get(-returncode, f"signal {-returncode}"))
+            return cls(signal=-returncode, signal_name=name or signal_name(-returncode))
         return cls(code=returncode)
 
     @property
@@ -36,7 +31,7 @@ class ExitStatus:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"killed by {self.signal_name or _COMMON.get(self.signal, f'signal {self.signal}')}"
+            return f"killed by {self.signal_name or signal_name(self.signal)}"
         if self.code is None:
             return "ended, nobody saw how"
         return f"exited with code {self.code}"

@@ -10,13 +10,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rookery.lifecycle.exit import ExitStatus
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rookery.lifecycle.exit import ExitStatus
+
 _HISTORY = 1000
+_MOST_ATTEMPTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,12 @@ class Backoff:
 
     def ceiling(self, attempt: int) -> float:
         """The longest delay before restart number attempt (from 0), in seconds."""
-        if self.kind == "linear":
-            return min(self.cap, self.base * (attempt + 1))
-        # A power too large for a float is far beyond any cap.
-        exponent = min(attempt, 1000)
+        attempt = min(attempt, _MOST_ATTEMPTS)
         try:
-            return float(min(self.cap, self.base * self.factor**exponent))
-        except OverflowError:
-            return self.cap
+            grown = self.base * (attempt + 1 if self.kind == "linear" else float(self.factor) ** attempt)
+        except OverflowError:  # too large for a float is far beyond any cap, unless there is nothing to grow
+            return self.cap if self.base else 0.0
+        return float(min(self.cap, grown))
 
     def delay(self, attempt: int, random: Callable[[], float]) -> float:
         """The delay before restart number attempt; random gives numbers from 0 to 1."""
@@ -77,7 +76,7 @@ class RestartHistory:
     """What a policy remembers of one instance; reset() forgets it (a manual start does)."""
 
     failures: int = 0
-    restarts: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
+    restarts: deque[float] = field(default_factory=deque)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -145,4 +144,6 @@ def _again(
         delay = policy.restart_delay or policy.backoff.delay(history.failures, random)
         history.failures += 1
     history.restarts.append(now)
+    while len(history.restarts) > max(_HISTORY, limit.count if limit else 0):
+        history.restarts.popleft()
     return Decision("restart", why, delay)

@@ -51,6 +51,8 @@ TABLE: dict[tuple[State, Event], State] = {
     (State.BACKOFF, Event.START): State.STARTING,
     (State.BACKOFF, Event.DELAY_OVER): State.STARTING,
     (State.STOPPED, Event.ADOPTED): State.RUNNING,
+    (State.EXITED, Event.ADOPTED): State.RUNNING,
+    (State.FATAL, Event.ADOPTED): State.RUNNING,
     (State.STARTING, Event.SPAWNED): State.RUNNING,
     (State.STARTING, Event.FAILED_RETRY): State.BACKOFF,
     (State.STARTING, Event.GIVE_UP): State.FATAL,

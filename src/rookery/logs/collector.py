@@ -25,6 +25,7 @@ import resource
 import selectors
 import signal
 import socket
+import stat
 import sys
 import time
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LISTENER_FD = 3
+LIFE_FD = 4
 ALONE_WITHIN = 5.0
 """Seconds to wait for the collector before."""
 LAST_ANSWER = 1.0
@@ -68,12 +70,13 @@ class Collector:
         """Leave run() after this turn; for signal handlers."""
         self._is_stopping = True
 
-    def run(self, wakeup: int, life: int = -1) -> None:
+    def run(self, wakeup: int, life: int | None = None) -> None:
         """Collect until stop() or a ``stop`` request, then drain and close everything.
 
-        wakeup: an fd that becomes readable when a signal has come; life: one that does when it is time to go.
+        wakeup: an fd that becomes readable when a signal has come; life: a pipe whose end is the end of the keeper.
+        Whoever comes after the keeper brings a collector of its own, and two readers of one pipe tear its lines.
         """
-        if life >= 0:
+        if life is not None:
             self._selector.register(life, selectors.EVENT_READ, self.stop)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
@@ -137,7 +140,7 @@ class Collector:
             elif verb in self._verbs:
                 answer = self._verbs[verb](request)
             else:
-                raise ValueError(f"no such verb: {verb!r}")  # noqa: TRY301 - answered as any other wrong request
+                raise ValueError(f"no such verb: {verb!r}")
         except Exception as error:
             # The rim of this process: whatever is wrong with one request must not stop the output of all apps.
             if not isinstance(error, KeyError | TypeError | ValueError):
@@ -158,14 +161,14 @@ class Collector:
 
 
 def main() -> None:
-    """Run the collector: ``rookery-collector [--life=FD] HOME``, with the listening socket as fd 3.
+    """Run the collector: ``rookery-collector HOME``, with the listening socket as fd 3. Returns when it was stopped.
 
-    --life: a pipe whose end of file says that the keeper is gone; whoever comes next brings another collector.
-    Returns when it was stopped.
+    fd 4, where it is a pipe, is the keeper's life: nobody writes to it, and it ends with him.
     """
+    life = _life()  # first: a descriptor of our own may get its number
     os.umask(0o077)
-    with contextlib.suppress(OSError):
-        os.chdir(sys.argv[-1])
+    with contextlib.suppress(IndexError, OSError):
+        os.chdir(sys.argv[2])
     _raise_open_files()
     lock = _only_one()
     listener = socket.socket(fileno=LISTENER_FD)
@@ -179,8 +182,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: collector.stop())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-    life = [int(word.partition("=")[2]) for word in sys.argv if word.startswith("--life=")]
-    collector.run(reading, life[0] if life else -1)
+    collector.run(reading, life)
     listener.close()
     os.close(lock)
 
@@ -198,6 +200,16 @@ def _only_one() -> int:
             return lock
     _say("the collector before does not go; going on beside it")
     return lock
+
+
+def _life() -> int | None:
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(LIFE_FD).st_mode)
+    except OSError:
+        return None
+    if is_pipe:
+        os.set_inheritable(LIFE_FD, False)
+    return LIFE_FD if is_pipe else None
 
 
 def _raise_open_files() -> None:

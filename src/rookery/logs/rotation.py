@@ -26,8 +26,12 @@ def shift(path: str, keep: int) -> None:
     """
     if keep == 0:
         os.unlink(path)
-    # From the top, so that a refusal half-way leaves a gap and never overwrites a younger file.
-    for number in range(keep - 1, -1, -1):
+    # Up to the first gap: one is left where this process was killed half-way, and must not wander up for ever. From
+    # the top, so that a refusal half-way leaves a gap and never overwrites a younger file.
+    top = 1
+    while top < keep and os.path.lexists(rotated(path, top)):
+        top += 1
+    for number in range(min(top, keep) - 1, -1, -1):
         with contextlib.suppress(FileNotFoundError):
             os.rename(rotated(path, number), rotated(path, number + 1))
     with contextlib.suppress(OSError):
@@ -40,7 +44,7 @@ def shift(path: str, keep: int) -> None:
 def chain(path: str) -> Iterator[tuple[int, os.stat_result]]:
     """The files of a log that are there, newest first, with their numbers (0 is path itself).
 
-    A gap of one is passed over: in the middle of a rotation there is one.
+    A gap of one is passed over: there is one in the middle of a rotation, and after a kill there until the next.
     """
     number = missing = 0
     while missing < 2:

@@ -21,17 +21,19 @@ def last_lines(path: str, n: int, *, max_bytes: int = MOST, until_offset: int | 
     Raises OSError where a file is there and may not be read.
     """
     blocks: list[bytes] = []
-    newlines = number = 0
+    newlines = number = missing = 0
     seen: set[tuple[int, int]] = set()
     left = max_bytes
     while n > 0 and left > 0:
         try:
             fd = os.open(rotated(path, number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
-            if number:
+            missing += number > 0
+            if missing > 1:
                 break
-            number = 1  # between rename and open the newest is path.1
+            number += 1  # in the middle of a rotation there is a gap of one
             continue
+        missing = 0
         try:
             status = os.fstat(fd)
             identity = (status.st_dev, status.st_ino)

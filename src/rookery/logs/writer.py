@@ -85,6 +85,7 @@ class LogFile:
         The unfinished line is ended by a newline if its owner has gone or released it, or with force.
         """
         if self._owner is owner:
+            self._released = False
             return True
         # The first owner of a file that we have just opened goes on with the line that he began before this process
         # was started; with several users nobody can tell whose line it was.
@@ -218,7 +219,7 @@ class LogFile:
             while done < len(view):
                 written = self._write(self._end.fd, view[done:])
                 if written == 0:
-                    raise OSError(ENOSPC, os.strerror(ENOSPC))  # noqa: TRY301 - a write of nothing is a full disk
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
                 done += written
         except OSError as error:
             self._failed(error)

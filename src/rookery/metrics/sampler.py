@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from rookery._os.linux import ProcessFacts
 
+_TOLERANCE = 0.5
+
 
 @dataclass(slots=True)
 class Usage:
@@ -63,8 +65,12 @@ class Sampler:
             one.processes += 1
             one.memory += process.rss_pages * kernel.PAGE_SIZE
             if elapsed:
-                # A process that is new since the last pass has used all of its time in between.
-                spent = process.cpu_ticks - self._ticks.get(identity, 0)
+                # A process that is new since the last pass has used all of its time in between; one that is older and
+                # was only found now (its root was adopted, or it ran away) has not.
+                before = self._ticks.get(identity)
+                if before is None:
+                    before = 0 if kernel.age(process.start_time) <= elapsed + _TOLERANCE else process.cpu_ticks
+                spent = process.cpu_ticks - before
                 one.cpu = (one.cpu or 0.0) + 100.0 * spent / kernel.TICKS_PER_SECOND / elapsed
         self._ticks, self._at = ticks, now
         return usage
@@ -80,19 +86,14 @@ class Sampler:
         path: list[int] = []
         at: ProcessFacts | None = process
         owner: str | None = None
-        while at is not None and at.pid not in owners and len(path) < len(table):
-            path.append(at.pid)
-            owner = leaders.get((at.pid, at.start_time))
-            if owner is not None:
+        while at is not None and owner is None and len(path) < len(table):
+            if at.pid in owners:
+                owner = owners[at.pid]
                 break
+            path.append(at.pid)
+            owner = leaders.get((at.pid, at.start_time)) or (cookies and cookies.get(self._cookie_of(at) or "")) or None
             at = table.get(at.ppid)
-        if owner is None and at is not None:
-            owner = owners.get(at.pid)
-        if owner is None and cookies:
-            owner = cookies.get(self._cookie_of(process) or "")
-            owners[process.pid] = owner
-        else:
-            owners.update(dict.fromkeys(path, owner))
+        owners.update(dict.fromkeys(path, owner))  # whoever is below an owned one is owned too
         return owner
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHELL = "/bin/sh"
+_SHELL_ADDS = ("OLDPWD", "PWD", "SHLVL")
 # name -> (flag of ulimit, unit of the flag in bytes or seconds or pieces)
 _FLAGS = {
     "as": ("-v", 1024),
@@ -24,8 +25,11 @@ _FLAGS = {
 }
 
 
-def through_gate(argv: Sequence[str], rlimits: Mapping[str, int]) -> list[str]:
-    """The command that sets the limits and then becomes argv. Raises ValueError for an unknown limit."""
+def through_gate(argv: Sequence[str], rlimits: Mapping[str, int], *, env: Mapping[str, str]) -> list[str]:
+    """The command that sets the limits and then becomes argv. Raises ValueError for an unknown limit.
+
+    env: what it is started with; shells add to that, and the addition is taken away again.
+    """
     lines = []
     for name, value in sorted(rlimits.items()):
         if name not in _FLAGS:
@@ -34,20 +38,33 @@ def through_gate(argv: Sequence[str], rlimits: Mapping[str, int]) -> list[str]:
         # bash (as /bin/sh) calls the number of processes -u, dash -p.
         both = f"ulimit -u {value} 2>/dev/null || " if name == "nproc" else ""
         lines.append(f"{both}ulimit {flag} {-(-value // unit)} || exit 126")
+    added = [name for name in _SHELL_ADDS if name not in env]
+    if added:
+        lines.append(f"unset {' '.join(added)}")
     return [SHELL, "-c", "; ".join([*lines, 'exec "$@"']), SHELL, *argv]
 
 
+# The interpreter ignores two signals and, in the C locale, sets LC_CTYPE; the program is to find both as they were.
 _PLACE = """
-import os, sys
+import os, sys, _signal
 pairs = [tuple(map(int, pair.split(":"))) for pair in sys.argv[1].split(",")]
 for fd, number in pairs:
     os.dup2(fd, number)
     os.close(fd)
-os.execvp(sys.argv[2], sys.argv[2:])
+for name in ("SIGPIPE", "SIGXFSZ"):
+    _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+os.environ.pop("LC_CTYPE", None)
+if sys.argv[2]:
+    os.environ["LC_CTYPE"] = sys.argv[2][1:]
+os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
-def placing_fds(argv: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """The command that moves each (descriptor, number) and then becomes argv. No descriptor may be a number's."""
+def placing_fds(argv: Sequence[str], pairs: Sequence[tuple[int, int]], *, env: Mapping[str, str]) -> list[str]:
+    """The command that moves each (descriptor, number) and then becomes argv. No descriptor may be a number's.
+
+    env: what it is started with.
+    """
     moves = ",".join(f"{fd}:{number}" for fd, number in pairs)
-    return [sys.executable, "-I", "-S", "-c", _PLACE, moves, *argv]
+    locale = f"={env['LC_CTYPE']}" if "LC_CTYPE" in env else ""
+    return [sys.executable, "-I", "-S", "-c", _PLACE, moves, locale, *argv]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from typing import TYPE_CHECKING
 
 from rookery._os import kernel
@@ -11,6 +13,7 @@ from rookery.process.spawn import spawn_process
 from rookery.process.tree import ProcessTree
 
 if TYPE_CHECKING:
+    from rookery._os.linux import ProcessFacts
     from rookery.lifecycle.exit import ExitStatus
     from rookery.process.protocols import Handle
     from rookery.process.spec import SpawnSpec
@@ -25,12 +28,12 @@ class LocalHandle:
     @property
     def pid(self) -> int:
         """See Handle."""
-        return self._entry.spawned.pid
+        return self._entry.pid
 
     @property
     def start_time(self) -> int:
         """See Handle."""
-        return self._entry.spawned.start_time
+        return self._entry.start_time
 
     async def wait(self) -> ExitStatus:
         """See Handle."""
@@ -70,11 +73,37 @@ class LocalSpawner:
 
 
 class LocalTree(ProcessTree):
-    """A tree below this very process: what was swept and came to us is reaped too."""
+    """A tree below this very process: what of it came to us, we being the subreaper, and has ended is reaped.
+
+    A zombie has no environment to read a cookie from. It is ours where an earlier look saw it in the tree, or where
+    it is in a session that a living member is in.
+    """
+
+    def __init__(self, pid: int, start_time: int, cookie: str) -> None:
+        super().__init__(pid, start_time, cookie)
+        self._held: dict[int, float] = {}
+        """When a living member was last seen in a session that is not our own."""
 
     def members(self) -> list[tuple[int, int]]:
         """See Tree."""
         alive = super().members()
-        for pid, start_time in self.seen.difference(alive):
-            TABLE.reap_stray(pid, start_time)
+        now = time.monotonic()
+        for pid, _ in alive:
+            found = kernel.facts(pid)
+            if found is not None and found.session != os.getsid(0):
+                self._held[found.session] = now
+            self.seen |= {identity for child in kernel.children(pid) if (identity := _identity(child))}
+        TABLE.reap_strays(self._is_ours)
         return alive
+
+    def _is_ours(self, stray: ProcessFacts) -> bool:
+        if (stray.pid, stray.start_time) in self.seen or self.in_session(stray):
+            return True
+        held = self._held.get(stray.session)
+        # Older than that look: then it is in that very session, not in a later one of the same number.
+        return held is not None and kernel.age(stray.start_time) >= time.monotonic() - held
+
+
+def _identity(pid: int) -> tuple[int, int] | None:
+    found = kernel.facts(pid)
+    return None if found is None else (found.pid, found.start_time)

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         gid: int | None = None
         groups: tuple[int, ...] | None = None
         umask: int | None = None
-        rlimits: Mapping[str, int] = {}  # noqa: RUF012 - never written to
+        rlimits: Mapping[str, int] = {}  # never written to
         session: bool = True
-        fds: Mapping[int, int | str] = {}  # noqa: RUF012 - never written to
+        fds: Mapping[int, int | str] = {}  # never written to
 else:
-    SpawnSpec = namedtuple(
+    SpawnSpec = namedtuple(  # noqa: PYI024 - typing costs the keeper 5 ms of start-up
         "SpawnSpec",
         "argv env cwd uid gid groups umask rlimits session fds",
         defaults=(None, None, None, None, None, None, {}, True, {}),

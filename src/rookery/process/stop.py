@@ -1,17 +1,23 @@
-"""Carrying out a stop plan: the one way in which processes are ended."""
+"""Carrying out a stop plan: the one way in which processes are ended.
+
+Others fork while we look, so nobody is ever taken to be gone because he was signalled: we look again until a look
+finds nothing. Who runs away from his parents is found by the marks of the tree, or because an earlier look saw him.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rookery.errors import StopFailed
+from rookery.lifecycle.stop import SIGKILL
 
 if TYPE_CHECKING:
     from rookery._base.clock import Clock
     from rookery.lifecycle.stop import Step, StopPlan
     from rookery.process.protocols import Handle, Tree
+
+    Member = tuple[int, int]
 
 _FIRST_LOOK = 0.005
 _LAST_LOOK = 0.1
@@ -21,21 +27,17 @@ _ROUNDS = 20
 async def stop(handle: Handle, tree: Tree, plan: StopPlan, clock: Clock) -> bool:
     """End a process and everything of its tree; return whether SIGKILL was needed.
 
-    Returns when nothing of it is left. Raises StopFailed where something outlives SIGKILL (it hangs in the kernel).
-    Cancelled, it kills the tree at once and goes.
+    Returns when nothing of it is left. Raises StopFailed where something outlives SIGKILL (it hangs in the kernel, or
+    the kernel forbids us to touch it). Cancelled, it leaves what is left to the caller: see kill_now.
     """
     forced = False
-    try:
-        for step in plan.steps():
-            await _signal(step, handle, tree)
-            left = await _wait_gone(handle, tree, clock, step)
-            if not left:
-                return forced
-            forced = True
-    except asyncio.CancelledError:
-        for member in tree.members():
-            _try(tree, member, 9)
-        raise
+    left: list[Member] = []
+    for step in plan.steps():
+        _signal(step, handle, tree)
+        left = await _wait_gone(step, handle, tree, clock)
+        if not left:
+            return forced
+        forced = True
     raise StopFailed([pid for pid, _ in left], plan.steps()[-1].wait)
 
 
@@ -44,53 +46,89 @@ async def sweep(tree: Tree, clock: Clock) -> list[int]:
     killed: list[int] = []
     pause = _FIRST_LOOK
     for _ in range(_ROUNDS):
-        members = tree.members()
-        if not members:
+        members = _members(tree)
+        if members is not None and not members:
             break
-        for member in members:
-            if _try(tree, member, 9) and member[0] not in killed:
+        for member in members or ():
+            if _try(tree, member, SIGKILL) and member[0] not in killed:
                 killed.append(member[0])
         await clock.sleep(pause)
         pause = min(pause * 2, _LAST_LOOK)
     return killed
 
 
-async def _signal(step: Step, handle: Handle, tree: Tree) -> None:
-    if step.to == "leader":
-        handle.signal(step.signal)
-        return
-    # The leader first: it may end its children in its own order.
-    handle.signal(step.signal)
-    for member in tree.members():
-        if member != (handle.pid, handle.start_time):
-            _try(tree, member, step.signal)
+def kill_now(tree: Tree) -> None:
+    """SIGKILL to everything of the tree, without waiting for the ends; for whoever has no time left."""
+    killed: set[Member] = set()
+    for _ in range(_ROUNDS):
+        members = _members(tree)
+        if members is None or killed.issuperset(members):
+            return
+        for member in members:
+            _try(tree, member, SIGKILL)
+        killed.update(members)
 
 
-def _try(tree: Tree, member: tuple[int, int], number: int) -> bool:
-    with suppress(PermissionError):  # a setuid program of theirs: not ours to end, the kernel says
+def is_gone(tree: Tree) -> bool:
+    """Whether nothing of the tree is left."""
+    return _members(tree) == []
+
+
+def _signal(step: Step, handle: Handle, tree: Tree) -> None:
+    # Looked for before the leader hears of it: when he is gone his children are no longer his.
+    members = _members(tree) or []
+    # The leader first: he may end his children in his own order.
+    _try_leader(handle, step.signal)
+    if step.to == "tree":
+        for member in members:
+            if member != (handle.pid, handle.start_time):
+                _try(tree, member, step.signal)
+
+
+def _members(tree: Tree) -> list[Member] | None:
+    """Who is there; None where there are no descriptors left to look with."""
+    try:
+        return tree.members()
+    except OSError:
+        return None
+
+
+def _try(tree: Tree, member: Member, number: int) -> bool:
+    try:
         return tree.signal(member, number)
-    return False
+    except OSError:  # a setuid program of theirs, or no descriptor left: whoever is left is seen by the next look
+        return False
 
 
-async def _wait_gone(handle: Handle, tree: Tree, clock: Clock, step: Step) -> list[tuple[int, int]]:
+def _try_leader(handle: Handle, number: int) -> None:
+    try:
+        handle.signal(number)
+    except OSError:
+        return
+
+
+async def _wait_gone(step: Step, handle: Handle, tree: Tree, clock: Clock) -> list[Member]:
     """Wait up to the step's time; return who is left. The leader's end wakes us, others are looked for."""
     deadline = clock.monotonic() + step.wait
     leader = asyncio.ensure_future(handle.wait())
+    identity = (handle.pid, handle.start_time)
     pause = _FIRST_LOOK
     try:
         while True:
             remaining = deadline - clock.monotonic()
             if leader.done():
-                left = tree.members()
-                if not left or step.to == "leader" or remaining <= 0:
+                left = _members(tree)
+                if left is not None and (not left or step.to == "leader"):
                     return left
-                if step.signal == 9:  # what was forked while we killed
-                    for member in left:
-                        _try(tree, member, 9)
+                if remaining <= 0:
+                    return left or [identity]
+                if step.signal == SIGKILL:  # what was forked while we killed
+                    for member in left or ():
+                        _try(tree, member, SIGKILL)
                 await clock.sleep(min(pause, remaining))
                 pause = min(pause * 2, _LAST_LOOK)
             elif remaining <= 0:
-                return tree.members() or [(handle.pid, handle.start_time)]
+                return _members(tree) or [identity]
             else:
                 timer = asyncio.ensure_future(clock.sleep(remaining))
                 try:

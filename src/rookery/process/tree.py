@@ -55,22 +55,15 @@ class ProcessTree:
         self._leader = (pid, start_time)
         self._cookie = cookie
         self._index = index
+        self._session: int | None = pid
         self.seen: set[tuple[int, int]] = {self._leader}
 
     def members(self) -> list[tuple[int, int]]:
         """See Tree. One pass over the machine's processes; what once belonged belongs for ever."""
         table = list(kernel.processes())
-        found = descendants(table, self._leader, self.seen)
-        # The session number is the leader's pid. While anybody is in it the kernel does not use the number again;
-        # where it has been used again the mark says nothing.
-        session = self._leader[0]
-        if any(process.pid == session and process.start_time != self._leader[1] for process in table):
-            session = -1
-        for process in table:
-            identity = (process.pid, process.start_time)
-            in_session = process.session == session and process.start_time >= self._leader[1]
-            if identity not in found and (in_session or (self._cookie and self._index.cookie(process) == self._cookie)):
-                found |= descendants(table, identity, {identity})
+        self._check_session(table)
+        marked = {(process.pid, process.start_time) for process in table if self._is_marked(process)}
+        found = descendants(table, self._leader, self.seen | marked)
         self._index.forget_all_but((process.pid, process.start_time) for process in table)
         self.seen |= found
         return sorted(found, key=lambda identity: identity != self._leader)
@@ -78,6 +71,32 @@ class ProcessTree:
     def signal(self, member: tuple[int, int], number: int) -> bool:
         """See Tree."""
         return kernel.signal_process(member[0], member[1], number)
+
+    def in_session(self, process: ProcessFacts) -> bool:
+        """Whether it is in the leader's session, as far as the last look can tell. A zombie may be asked for too."""
+        return self._session == process.session and process.start_time >= self._leader[1]
+
+    def _is_marked(self, process: ProcessFacts) -> bool:
+        if (process.pid, process.start_time) in self.seen or self.in_session(process):
+            return True
+        return bool(self._cookie) and self._index.cookie(process) == self._cookie
+
+    def _check_session(self, table: list[ProcessFacts]) -> None:
+        """Give the session mark up, for good, once the number may be somebody else's.
+
+        The number of a session is its leader's pid. While anybody is in it the kernel does not use it again; when
+        nobody was found in it, whoever is in it later is a stranger. A leader without a session of its own has none.
+        """
+        is_held = False
+        for process in table:
+            if process.pid == self._session and (
+                process.start_time != self._leader[1] or process.session != self._session
+            ):
+                self._session = None
+                return
+            is_held = is_held or self.in_session(process)
+        if not is_held:
+            self._session = None
 
 
 def descendants(table: list[ProcessFacts], leader: tuple[int, int], seen: set[tuple[int, int]]) -> set[tuple[int, int]]:
@@ -93,5 +112,8 @@ def descendants(table: list[ProcessFacts], leader: tuple[int, int], seen: set[tu
         if identity in found:
             continue
         found.add(identity)
-        waiting += [(child.pid, child.start_time) for child in children.get(identity[0], [])]
+        # The table is no moment's picture: a child older than its parent is one of an earlier owner of that pid.
+        waiting += [
+            (child.pid, child.start_time) for child in children.get(identity[0], []) if child.start_time >= identity[1]
+        ]
     return found

@@ -9,6 +9,8 @@ delay over ───────────────────────
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import random as random_module
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,9 +20,9 @@ from rookery._base.ids import COOKIE, Cookie
 from rookery.lifecycle.exit import ExitStatus
 from rookery.lifecycle.restart import Decision, RestartHistory, RestartPolicy, decide, decide_failed_start
 from rookery.lifecycle.state import Event, State, next_state
-from rookery.lifecycle.stop import StopPlan
+from rookery.lifecycle.stop import SIGKILL, StopPlan
+from rookery.process.stop import is_gone, kill_now, sweep
 from rookery.process.stop import stop as stop_process
-from rookery.process.stop import sweep
 from rookery.supervise.record import LastExit, UnitEvent
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from rookery.supervise.plumbing import Plumbing
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class Unit:
@@ -53,6 +56,7 @@ class Unit:
         clock: Clock | None = None,
         on_event: Callable[[UnitEvent], None] | None = None,
         random: Callable[[], float] = random_module.random,
+        awaits_ready: Callable[[], bool] = lambda: False,
     ) -> None:
         self.key = key
         self.policy = policy or RestartPolicy()
@@ -72,6 +76,8 @@ class Unit:
         self._clock = clock or SystemClock()
         self._on_event = on_event
         self._random = random
+        self._awaits_ready = awaits_ready
+        self._said_ready = False
         self._history = RestartHistory()
         self._handle: Handle | None = None
         self._started = 0.0
@@ -79,6 +85,8 @@ class Unit:
         self._changed: asyncio.Event = asyncio.Event()
         self._delay: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
+        self._is_ending = False
+        self._is_closed = False
         self.since = self._clock.wall()
 
     # -- what it is -----------------------------------------------------------------------------------------------
@@ -95,8 +103,8 @@ class Unit:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can do its work; without a probe that is so once it runs."""
-        return self.state is State.RUNNING
+        """Whether it can do its work: it runs, and where it is to say so, it has."""
+        return self.state is State.RUNNING and (self._said_ready or not self._awaits_ready())
 
     @property
     def uptime(self) -> float | None:
@@ -113,12 +121,17 @@ class Unit:
     async def start(self) -> bool:
         """Start it unless it runs; return whether it was started. Forgets earlier failures.
 
-        A failed start leaves it FATAL (see ``reason``); nothing is raised for it.
+        A failed start leaves it FATAL (see ``reason``); nothing is raised for it. Raises LinkError where whoever
+        starts processes cannot be reached (FATAL too), StopFailed where an earlier copy will not go, UsageError after
+        close().
         """
         return await self._operate(self._start)
 
     async def stop(self) -> bool:
-        """Stop it and everything of its tree; return whether SIGKILL was needed. Raises StopFailed."""
+        """Stop it and everything of its tree; return whether SIGKILL was needed.
+
+        Raises StopFailed; it is STOPPING then until the process goes after all, or another stop() succeeds.
+        """
         return await self._operate(self._stop)
 
     async def restart(self) -> None:
@@ -131,8 +144,12 @@ class Unit:
 
         await self._operate(both)
 
-    def adopt(self, handle: Handle, generation: int, *, uptime: float) -> None:
-        """Take over a process that runs already (or has just ended). uptime: seconds it has been running."""
+    def adopt(self, handle: Handle, generation: int, *, uptime: float, is_ready: bool = False) -> None:
+        """Take over a process that runs already (or has just ended).
+
+        uptime: seconds it has been running; is_ready: whether it has said so before.
+        """
+        self._said_ready = self._said_ready or is_ready
         self.generation = generation
         self._handle = handle
         self._started = self._clock.monotonic() - uptime
@@ -145,6 +162,13 @@ class Unit:
         self._move(Event.START, reason)
         self._after(Decision("restart", reason, self.policy.restart_delay), Event.FAILED_RETRY)
 
+    def mark_ready(self) -> None:
+        """The present copy says that it can do its work; of consequence where that is awaited."""
+        if not self._said_ready:
+            self._said_ready = True
+            self._changed.set()
+            self._changed = asyncio.Event()
+
     def recall(self, state: State, reason: str, failures: int = 0) -> None:
         """Be as an earlier owner left it: at rest (stopped, exited, fatal), with what its policy remembers."""
         self._history.failures = failures
@@ -156,9 +180,10 @@ class Unit:
         """Failures in a row, as the restart policy counts them."""
         return self._history.failures
 
-    async def settled(self, *, crashes: int, min_uptime: float) -> bool:
+    async def settled(self, *, crashes: int, min_uptime: float, ready: bool = True) -> bool:
         """Wait until it has been up for min_uptime seconds, or is down; return whether it is up.
 
+        ready: where it is to say that it is ready, wait for that instead of min_uptime.
         crashes: the count before the operation, so that a fall in between is not missed. No limit of its own: cancel
         it or put a time limit around it.
         """
@@ -166,7 +191,11 @@ class Unit:
             changed = self._changed
             if self.crashes != crashes:
                 return False
-            if self.state is State.RUNNING:
+            if self.state is State.RUNNING and ready and self._awaits_ready():
+                if self.is_ready:
+                    return True
+                await changed.wait()
+            elif self.state is State.RUNNING:
                 remaining = min_uptime - (self.uptime or 0.0)
                 if remaining <= 0:
                     return True
@@ -177,11 +206,35 @@ class Unit:
                 return False
 
     async def close(self) -> None:
-        """Drop all timers and watchers without touching the process; the unit cannot be used afterwards."""
+        """Drop all timers and watchers without touching the process; the unit cannot be used afterwards.
+
+        An operation that is going on is given up where it is, a stop between its signals too.
+        """
+        self._is_ending = self._is_closed = True
         tasks = [*self._tasks, *([self._delay] if self._delay else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def end(self) -> None:
+        """Stop and close; whoever waits to start it gets UsageError. Raises StopFailed after having closed."""
+        self._is_ending = True
+        try:
+            await self.stop()
+        finally:
+            await self.close()
+
+    def kill_now(self) -> None:
+        """SIGKILL to everything of it without waiting for the end; for whoever has no time left. No more starts."""
+        self._is_ending = True
+        if self._handle is not None:
+            kill_now(self._tree(self._handle))
+
+    async def wait_killed(self) -> None:
+        """After kill_now: wait until nothing of it is left, and all is reaped. Raises StopFailed."""
+        if self._handle is not None:
+            plan = StopPlan(signal=SIGKILL)
+            await stop_process(self._handle, self._tree(self._handle), plan, self._clock)
 
     # -- operations; all of them run holding the turn ---------------------------------------------------------------
 
@@ -192,7 +245,19 @@ class Unit:
             async with self._turn:
                 return await work()
 
-        return await asyncio.shield(self._keep(in_turn()))
+        self._check_open()
+        task = self._keep(in_turn())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if task.cancelled() and not (caller and caller.cancelling()):
+                self._check_open()  # we were closed; nobody has cancelled the caller
+            raise
+
+    def _check_open(self, *, for_start: bool = False) -> None:
+        if self._is_closed or (for_start and self._is_ending):
+            raise errors.UsageError(f"{self.key!r} has been closed")
 
     def _keep(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         task: asyncio.Task[T] = asyncio.ensure_future(work)
@@ -201,8 +266,11 @@ class Unit:
         return task
 
     async def _start(self) -> bool:
+        self._check_open(for_start=True)
         if self.state is State.RUNNING:
             return False
+        if self.state is State.STOPPING:  # what an earlier stop did not get down must go before the next copy comes
+            await self._stop()
         self._cancel_delay()
         self._history.reset()
         self._move(Event.START, "asked to start")
@@ -211,26 +279,29 @@ class Unit:
 
     async def _launch(self, *, manual: bool) -> None:
         self.generation += 1
+        self._said_ready = False
         try:
             spec = await self._plumbing.prepare(self.generation)
-            env = {**(spec.env or {}), COOKIE: self.cookie}
+            env = {**(os.environ if spec.env is None else spec.env), COOKIE: self.cookie}
             self._handle = await self._spawner.spawn(spec._replace(env=env), self.key, self.generation)
-        except errors.SpawnError as error:
-            await self._plumbing.finish(self.generation)
+        except Exception as error:
+            await self._finish()
             self._not_started(error, manual=manual)
+            if isinstance(error, errors.SpawnError):
+                return
+            if manual:  # the link to whoever starts processes broke
+                raise
+            _log.warning("%s could not be started", self.key, exc_info=error)
             return
-        except BaseException as error:  # the link to whoever starts processes broke: no state in between may stay
-            self._move(Event.GIVE_UP, f"could not be started: {error}")
-            raise
         self._started = self._clock.monotonic()
         self._move(Event.SPAWNED, f"started with pid {self._handle.pid}")
         self._watch(self._handle)
 
-    def _not_started(self, error: errors.SpawnError, *, manual: bool) -> None:
+    def _not_started(self, error: Exception, *, manual: bool) -> None:
         self.last_exit = LastExit(ExitStatus(), str(error), self._clock.wall(), lifetime=0.0)
         self.crashes += 1
         # What a person has just asked for and cannot be is said at once. A program that ran before and is missing now
-        # may be in the middle of a deployment: that is tried again, as is a system short of resources.
+        # may be in the middle of a deployment: that is tried again, as is a system short of resources or a lost link.
         if manual and not isinstance(error, errors.ResourcesExhausted):
             self._move(Event.GIVE_UP, str(error))
             return
@@ -240,29 +311,43 @@ class Unit:
         self._after(decision, Event.FAILED_RETRY)
 
     async def _stop(self) -> bool:
-        forced = False
+        self._cancel_delay()
         if self.state is State.STOPPED:
             return False
-        self._cancel_delay()
-        self._move(Event.STOP, "asked to stop")
+        if self.state is not State.STOPPING:  # where an earlier stop has failed it is; try again
+            self._move(Event.STOP, "asked to stop")
+        forced = False
         if self.state is State.STOPPING and self._handle is not None:
             handle = self._handle
-            forced = await stop_process(handle, self._tree(handle), self.stop_plan, self._clock)
-            status = await handle.wait()
-            reason = f"stopped: {status}" + (", it had to be killed" if forced else "")
-            await self._put_away(status, reason)
-            self._move(Event.GONE, reason)
+            tree = self._tree(handle)
+            try:
+                forced = await stop_process(handle, tree, self.stop_plan, self._clock)
+            except asyncio.CancelledError:
+                if not self._is_closed:  # the loop is being torn down
+                    kill_now(tree)
+                raise
+            await self._gone(await handle.wait(), forced=forced)
         return forced
 
-    async def _put_away(self, status: ExitStatus, reason: str) -> float:
-        """Take the output to its end, write down how it ended, let go of it; return how long it ran."""
-        lifetime = self._clock.monotonic() - self._started
-        stderr = await self._plumbing.finish(self.generation)
+    async def _gone(self, status: ExitStatus, *, forced: bool) -> None:
+        reason = f"stopped: {status}" + (", it had to be killed" if forced else "")
+        await self._put_away(status, reason, self._clock.monotonic() - self._started)
+        self._move(Event.GONE, reason)
+
+    async def _put_away(self, status: ExitStatus, reason: str, lifetime: float) -> None:
+        """Take the output to its end, write down how it ended, let go of it."""
+        stderr = await self._finish()
         self.last_exit = LastExit(status, reason, self._clock.wall(), lifetime, stderr)
         if self._handle is not None:
             self._handle.close()
             self._handle = None
-        return lifetime
+
+    async def _finish(self) -> tuple[str, ...]:
+        try:
+            return await self._plumbing.finish(self.generation)
+        except Exception as error:  # its last words are lost, but not that it has ended
+            _log.warning("%s: the output of copy %d was not put away: %s", self.key, self.generation, error)
+            return ()
 
     def _tree(self, handle: Handle) -> Tree:
         return self._spawner.tree(handle, self.cookie)
@@ -272,16 +357,21 @@ class Unit:
     def _watch(self, handle: Handle) -> None:
         async def ended() -> None:
             status = await handle.wait()
+            lifetime = self._clock.monotonic() - self._started
             async with self._turn:
-                if self._handle is handle and self.state is State.RUNNING:
-                    await self._fell(handle, status)
+                if self._handle is not handle:
+                    return
+                if self.state is State.RUNNING:
+                    await self._fell(handle, status, lifetime)
+                elif self.state is State.STOPPING and is_gone(self._tree(handle)):
+                    await self._gone(status, forced=True)  # it outlived a stop that failed, and has gone now
 
         self._keep(ended())
 
-    async def _fell(self, handle: Handle, status: ExitStatus) -> None:
+    async def _fell(self, handle: Handle, status: ExitStatus, lifetime: float) -> None:
         # What it left behind would hold its port against the next copy.
         left = await sweep(self._tree(handle), self._clock)
-        lifetime = await self._put_away(status, str(status) + (f", left {len(left)} behind" if left else ""))
+        await self._put_away(status, str(status) + (f", left {len(left)} behind" if left else ""), lifetime)
         self.crashes += 1
         now = self._clock.monotonic()
         decision = decide(self.policy, self._history, status, lifetime=lifetime, now=now, random=self._random)
@@ -299,10 +389,13 @@ class Unit:
 
     async def _again(self, delay: float) -> None:
         await self._clock.sleep(delay)
-        await self._operate(self._delay_over)
+        mine = asyncio.current_task()
+        await self._operate(lambda: self._delay_over(mine))
 
-    async def _delay_over(self) -> None:
-        if self.state is State.BACKOFF:  # a start or a stop may have had its turn first
+    async def _delay_over(self, delay: asyncio.Task[None] | None) -> None:
+        # A start or a stop may have had its turn first, and the next delay may have begun.
+        if self.state is State.BACKOFF and self._delay is delay and not self._is_ending:
+            self._delay = None
             self.restarts += 1
             self._move(Event.DELAY_OVER, "starting again")
             await self._launch(manual=False)

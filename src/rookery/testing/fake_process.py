@@ -12,7 +12,6 @@ from rookery.lifecycle.exit import ExitStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rookery.errors import SpawnError
     from rookery.process.protocols import Handle
     from rookery.process.spec import SpawnSpec
 
@@ -89,11 +88,11 @@ class FakeTree:
 class FakeSpawner:
     """Starts FakeProcesses; see Spawner.
 
-    make: gives the next process, default one that ends at any signal; failures: errors to raise for the next starts, in order.
+    make: gives the next process, default one that ends at any signal; failures: errors for the next starts, in order.
     started: (spec, key, generation) of all starts; processes: what was started.
     """
 
-    def __init__(self, make: Callable[[], FakeProcess] = FakeProcess, *, failures: Iterable[SpawnError] = ()) -> None:
+    def __init__(self, make: Callable[[], FakeProcess] = FakeProcess, *, failures: Iterable[Exception] = ()) -> None:
         self._make = make
         self.failures = list(failures)
         self.started: list[tuple[SpawnSpec, str, int]] = []

@@ -19,7 +19,8 @@ from rookery._os import kernel
 _SETTLE = 1.0
 _PAUSE = 0.01
 _NOT_OURS = {"PYTEST_CURRENT_TEST"}
-_HANDLED = tuple(number for number in signal.Signals if number not in (signal.SIGKILL, signal.SIGSTOP))
+# SIGALRM is pytest-timeout's, which takes its handler away from a test that fails.
+_HANDLED = tuple(set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGALRM})
 
 
 @dataclass(frozen=True)
@@ -57,25 +58,16 @@ def _fds() -> dict[int, str]:
     return found
 
 
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    with suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
-                found += map(int, file.read().split())
-    return found
-
-
 def _descendants() -> dict[int, str]:
     """Every descendant with its state and command, zombies too."""
     found: dict[int, str] = {}
-    waiting = _children(os.getpid())
+    waiting = kernel.children(os.getpid())
     while waiting:
         pid = waiting.pop()
         facts = kernel.facts(pid)
         if facts is not None:
             found[pid] = f"{facts.state} {' '.join(kernel.command_line(pid)) or facts.name}"
-            waiting += _children(pid)
+            waiting += kernel.children(pid)
     return found
 
 

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def application(service: Service) -> Starlette:
     """The routes of version 1 over service."""
     routes = _Routes(service)
-    return Starlette(
+    served = Starlette(
         routes=[
             Route("/v1/ping", routes.ping),
             Route("/v1/instances", routes.instances),
@@ -44,6 +44,8 @@ def application(service: Service) -> Starlette:
         ],
         exception_handlers={errors.RookeryError: _rookery_error, HTTPException: _http_error, Exception: _defect},
     )
+    served.router.redirect_slashes = False  # an unknown path is unknown
+    return served
 
 
 class _Routes:
@@ -91,7 +93,7 @@ async def _body(request: Request, kind: type[T]) -> T:
             raise HTTPException(413, f"a body may have {MOST_BODY} bytes")
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise errors.UsageError("the request's body is not well-formed", why=str(error)) from None
 
 

@@ -56,29 +56,32 @@ def test_a_very_long_line_is_passed_on_in_pieces(path, follower, monkeypatch):
     assert poll_all(follower) == [b"x" * 12, b"xx", b"b"]
 
 
-@given(data=st.lists(st.integers(0, 30).map(lambda n: b"y" * n + b"\n"), max_size=60), cuts=st.data())
-def test_every_line_once_through_any_rotation(data, cuts):
+lines_and_actions = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from(["wait", "wait", "poll", "resume"])), max_size=60
+)
+
+
+@given(steps=lines_and_actions)
+def test_every_line_once_through_any_rotation(steps):
     """The real writer rotates; the follower looks now and then, and is replaced by one that resumes."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/web.log"
-        sent = [b"%d %s" % (number, line) for number, line in enumerate(data)]
         log = LogFile(path, max_size=40, keep=99)
         follower = Follower(path)
         seen = follower.poll()
-        for line in sent:
+        sent = [b"%d %s" % (number, b"y" * length) for number, (length, _) in enumerate(steps)]
+        for line, (_, action) in zip(sent, steps, strict=True):
             log.write(line[:3])
-            log.write(line[3:])
-            action = cuts.draw(st.sampled_from(["wait", "wait", "poll", "resume"]))
-            if action == "poll":
+            log.write(line[3:] + b"\n")
+            if action != "wait":
                 seen += follower.poll()
-            elif action == "resume":
-                seen += follower.poll()
+            if action == "resume":
                 follower.close()
                 follower = Follower(path, follower.position)
         seen += poll_all(follower)
         follower.close()
         log.close()
-    assert seen == [line[:-1] for line in sent]
+    assert seen == sent
 
 
 def test_the_old_file_is_read_to_its_end_first(path, follower):

@@ -57,6 +57,12 @@ def test_in_the_middle_of_a_rotation_the_rotated_file_is_the_newest(tmp_path):
     assert last_lines(str(tmp_path / "web.log"), 1) == [b"b"]
 
 
+def test_the_gap_of_a_killed_rotation_is_passed_over(tmp_path):
+    write_chain(str(tmp_path / "web.log"), [b"a\n", b"b\n", b"c\n", b"d\n"])
+    (tmp_path / "web.log.1").rename(tmp_path / "keep")
+    assert last_lines(str(tmp_path / "web.log"), 9) == [b"a", b"b", b"d"]
+
+
 def test_a_rotation_while_reading_repeats_nothing(tmp_path, monkeypatch):
     path = str(tmp_path / "web.log")
     write_chain(path, [b"old\n", b"new\n"])

@@ -76,6 +76,16 @@ def test_only_so_many_are_kept_and_neighbours_are_not_touched(make_log, tmp_path
     assert all((tmp_path / name).read_bytes() == b"mine" for name in neighbours)
 
 
+def test_the_gap_of_a_killed_rotation_is_closed_by_the_next(make_log, path):
+    for number in (1, 2, 4, 5):
+        with open(f"{path}.{number}", "wb") as file:
+            file.write(b"%d\n" % number)
+    log = make_log(max_size=2, keep=6)
+    log.write(b"a\nb\n")
+    assert files_of(path) == [b"5\n", b"4\n", b"2\n", b"1\n", b"a\n", b"b\n"]
+    assert not os.path.exists(f"{path}.6")
+
+
 def test_keep_zero_keeps_only_the_newest(make_log, path):
     log = make_log(max_size=2, keep=0)
     for data in (b"a\n", b"b\n"):
@@ -173,6 +183,16 @@ def test_an_abandoned_line_is_ended(make_log, path, released):
     assert log.claim("two", force=not released)
     log.write(b"two\n")
     assert read(path) == b"one\ntwo\n"
+
+
+def test_who_goes_on_after_a_flush_keeps_his_line(make_log):
+    log = make_log()
+    log.claim("one")
+    log.write(b"half")
+    log.release("one")
+    assert log.claim("one")
+    log.write(b" and more")
+    assert not log.claim("two")
 
 
 def test_after_a_restart_of_the_collector_a_line_goes_on(make_log, path):

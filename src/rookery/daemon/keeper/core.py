@@ -10,7 +10,7 @@ import time
 from rookery.daemon.keeper import home as places
 from rookery.daemon.keeper.children import Child, Children
 from rookery.daemon.keeper.programs import Command, Managers, Respawned, manager_spec
-from rookery.daemon.keeper.store import LOCK, Store
+from rookery.daemon.keeper.store import LOCK, DescriptorStore
 from rookery.errors import LinkError
 from rookery.process.spec import SpawnSpec
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MANAGER = "@manager"
 COLLECTOR = "@collector"
+CANNOT_MANAGE = 78
+"""What a manager ends with where the next one would find the same (EX_CONFIG); then it is the keeper's code too."""
 CHECK = "@check"
 _LOG = "manager.log"
 _LEAVE_WITHIN = 5.0
@@ -36,7 +38,7 @@ class Keeper:
         self,
         home: str,
         command: Command,
-        store: Store,
+        store: DescriptorStore,
         children: Children,
         *,
         send: Callable[[Connection, dict[str, object]], None],
@@ -57,6 +59,9 @@ class Keeper:
         self.reexec_to: Command | None = None
         self.is_checked = False
         self._check: Child | None = None
+        self.life_writer = -1
+        """Nobody writes to this end of the pipe ``life``: its end of file tells the collector that the keeper is gone."""
+        self.code = 0
         self.ensure_reachable: Callable[[], None] = lambda: None
         """Makes the keeper's socket again where its folder was cleaned away (the loop's)."""
         self._is_asked_to_end = False
@@ -181,6 +186,9 @@ class Keeper:
         elif self.managers.ended(child, lifetime) == "candidate":
             why = f"the new manager ended with {child.returncode} before it was ready"
             self.tell({"event": "upgrade_failed", "why": why})
+        elif child.returncode == CANNOT_MANAGE and child.key == MANAGER and not self.children.apps_running():
+            self.code = CANNOT_MANAGE
+            self.leave()
         self._answer_waiting()
 
     def tick(self) -> None:

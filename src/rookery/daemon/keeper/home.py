@@ -49,12 +49,20 @@ def read_scope(home: str) -> str:
     return scope
 
 
+def _runtime_folder() -> str:
+    """/run for root, else $XDG_RUNTIME_DIR; "" where there is none (a relative one counts for nothing)."""
+    if os.geteuid() == 0:
+        return "/run"
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    return base if os.path.isabs(base) else ""
+
+
 def make_run_folder(home: str, scope: str) -> str:
     """The folder of the sockets; ``home/run`` leads to it from wherever a caller looks.
 
     In $XDG_RUNTIME_DIR, or /run for root, else (and where those cannot be written) in the home itself.
     """
-    base = "/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "")
+    base = _runtime_folder()
     link = os.path.join(home, "run")
     if base:
         run = os.path.join(base, "rookery", scope)
@@ -90,7 +98,9 @@ def _point(link: str, run: str) -> None:
     if os.path.islink(link) and os.readlink(link) == run:
         return
     if os.path.isdir(link) and not os.path.islink(link):
-        os.rmdir(link)  # left by an earlier keeper that had no runtime folder; its sockets are gone
+        for name in os.listdir(link):  # left by an earlier keeper that had no runtime folder, and was killed
+            os.unlink(os.path.join(link, name))
+        os.rmdir(link)
     fresh = f"{link}.new"
     if os.path.lexists(fresh):
         os.unlink(fresh)

@@ -50,8 +50,8 @@ class Loop:
         for pidfd, _ in self.keeper.children.adopted():
             self.watch_adopted(pidfd)
 
-    def run(self) -> None:
-        """Run until the keeper is over; does not return where it re-executes itself."""
+    def run(self) -> int:
+        """Run until the keeper is over and return the exit code; does not return where it re-executes itself."""
         keeper = self.keeper
         self._reap()  # what ended while there was no handler
         while not keeper.is_over():
@@ -66,6 +66,7 @@ class Loop:
             if keeper.is_checked and keeper.reexec_to is not None:
                 self._become(keeper)
         places.remove_run_folder(keeper.home, keeper.run_folder)
+        return keeper.code
 
     def watch_adopted(self, pidfd: int) -> None:
         """Hear of the end of an adopted process."""

@@ -19,7 +19,7 @@ from rookery.daemon.keeper.core import HANDOVER_WITHIN, Keeper
 from rookery.daemon.keeper.loop import Loop
 from rookery.daemon.keeper.programs import own_command
 from rookery.daemon.keeper.reexec import Resumed
-from rookery.daemon.keeper.store import Store
+from rookery.daemon.keeper.store import DescriptorStore
 from rookery.errors import RookeryError
 from rookery.process.spawn import fill_low_numbers, move_above
 
@@ -33,15 +33,13 @@ def main() -> None:
     options = dict(one[2:].split("=", 1) for one in sys.argv if one.startswith("--") and "=" in one)
     os.umask(0o077)
     try:
-        _become(home, options)
+        loop = _resume(home, int(options["resume"])) if "resume" in options else _begin(home, options)
     except (RookeryError, OSError) as error:
         sys.exit(f"the keeper of {home} cannot begin: {error}")
+    sys.exit(loop.run())
 
 
-def _become(home: str, options: dict[str, str]) -> None:
-    if "resume" in options:
-        _resume(home, int(options["resume"]))
-        return
+def _begin(home: str, options: dict[str, str]) -> Loop:
     lock = int(options["take-lock"]) if "take-lock" in options else places.take_lock(home)
     if lock < 0:
         sys.exit(LOCK_TAKEN)
@@ -53,17 +51,19 @@ def _become(home: str, options: dict[str, str]) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     children = Children(filler=fill_low_numbers(LOW_NUMBERS), open_files=soft)
-    store = Store(lock)
+    life, life_writer = os.pipe()
+    store = DescriptorStore(lock=lock, life=life)
     loop = Loop(lambda send: Keeper(home, own_command(), store, children, send=send), None)
+    loop.keeper.life_writer = life_writer
     if "take-lock" in options:
         loop.keeper.handover_by = time.monotonic() + HANDOVER_WITHIN
     else:
         loop.keeper.managers.current.want()
-    loop.run()
+    return loop
 
 
-def _resume(home: str, state: int) -> None:
+def _resume(home: str, state: int) -> Loop:
     resumed = Resumed(state, filler=fill_low_numbers(LOW_NUMBERS))
     loop = Loop(lambda send: Keeper(home, own_command(), resumed.store, resumed.children, send=send), resumed.listener)
     resumed.apply(loop.keeper)
-    loop.run()
+    return loop

@@ -7,7 +7,7 @@ import os
 import socket
 
 from rookery.daemon.keeper.children import Child, Children
-from rookery.daemon.keeper.store import LIFE, LOCK, Store
+from rookery.daemon.keeper.store import LIFE, LOCK, DescriptorStore
 from rookery.process.spec import from_json, to_json
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ def reexec(keeper: Keeper, listener: socket.socket) -> None:
     assert keeper.reexec_to is not None
     command = keeper.reexec_to
     manager, collector = keeper.managers, keeper.collector
-    fds = dict(keeper.store.items())
+    fds = keeper.store.all()
     adopted = keeper.children.adopted()
     spec = keeper.collector_spec
     plain = {
@@ -33,7 +33,7 @@ def reexec(keeper: Keeper, listener: socket.socket) -> None:
         "epoch": keeper.epoch,
         "open_files": keeper.children.open_files,
         "fds": fds,
-        "life_writer": keeper.store.life_writer,
+        "life_writer": keeper.life_writer,
         "listener": listener.fileno(),
         "children": [child.to_json() for child in keeper.children.all() if child not in [one for _, one in adopted]],
         "adopted": [[pidfd, child.to_json()] for pidfd, child in adopted],
@@ -44,7 +44,7 @@ def reexec(keeper: Keeper, listener: socket.socket) -> None:
     }
     state = os.memfd_create("rookery-keeper")
     os.write(state, json.dumps(plain).encode())
-    for fd in (state, listener.fileno(), keeper.store.life_writer, *fds.values(), *(pidfd for pidfd, _ in adopted)):
+    for fd in (state, listener.fileno(), keeper.life_writer, *fds.values(), *(pidfd for pidfd, _ in adopted)):
         os.set_inheritable(fd, True)
     arguments = [
         command.python,
@@ -73,7 +73,7 @@ class Resumed:
         for fd in (plain["listener"], plain["life_writer"], *fds.values(), *pidfds):
             os.set_inheritable(fd, False)
         self.listener = socket.socket(fileno=plain["listener"])
-        self.store = Store(fds.pop(LOCK), life=(fds.pop(LIFE), plain["life_writer"]))
+        self.store = DescriptorStore(lock=fds.pop(LOCK), life=fds.pop(LIFE))
         for name, fd in fds.items():
             self.store.restore(name, fd)
         self.children = Children(filler=filler, open_files=plain["open_files"])
@@ -86,6 +86,7 @@ class Resumed:
         """Make keeper what the one before was."""
         plain = self._plain
         keeper.epoch = plain["epoch"]
+        keeper.life_writer = plain["life_writer"]
         spec = plain["collector_spec"]
         keeper.collector_spec = None if spec is None else from_json(spec)
         for program, key, generation in (

@@ -1,57 +1,48 @@
-"""The keeper's store of descriptors: what must outlive a manager."""
+"""The store of descriptors: what must outlive a manager, by name."""
 
 from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from rookery.errors import LinkError
 
 LOCK = "lock"
 LIFE = "life"
-RESERVED = frozenset({LOCK, LIFE})
-"""Names that nobody may put or drop."""
 
 
-class Store:
-    """Descriptors by name. lock: the home's lock.
+class DescriptorStore:
+    """Copies of descriptors by name. lock, life: the keeper's own, which nobody may put or drop."""
 
-    ``life`` is the reading end of a pipe to which nobody writes. Its end of file tells the collector that the keeper is
-    gone, and that whoever comes next brings a collector of its own: two readers of one pipe would tear its lines.
-    """
+    def __init__(self, *, lock: int, life: int) -> None:
+        self._kept = {LOCK: lock, LIFE: life}
 
-    def __init__(self, lock: int, *, life: tuple[int, int] | None = None) -> None:
-        reading, self.life_writer = life or os.pipe()
-        self._fds: dict[str, int] = {LOCK: lock, LIFE: reading}
+    def __getitem__(self, name: str) -> int:
+        return self._kept[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kept
+
+    def names(self) -> list[str]:
+        """What is kept, sorted."""
+        return sorted(self._kept)
 
     def keep(self, name: str, fd: int) -> None:
-        """Keep a copy of fd under name; an earlier one of that name is closed."""
+        """Keep a copy of fd under name; an earlier one of that name is closed. Raises LinkError, OSError."""
+        if name in (LOCK, LIFE):
+            raise LinkError(f"the name {name!r} is the keeper's own")
+        copy = os.dup(fd)
         self.let_go(name)
-        if name not in RESERVED:
-            self._fds[name] = os.dup(fd)
+        self._kept[name] = copy
 
     def restore(self, name: str, fd: int) -> None:
         """Take fd itself in, as it was before the keeper re-executed itself."""
-        self._fds[name] = fd
+        self._kept[name] = fd
+
+    def all(self) -> dict[str, int]:
+        """Every descriptor by its name."""
+        return dict(self._kept)
 
     def let_go(self, name: str) -> None:
         """Close what is kept under name, if anything; lock and life stay."""
-        if name not in RESERVED:
-            fd = self._fds.pop(name, None)
-            if fd is not None:
-                os.close(fd)
-
-    def __getitem__(self, name: str) -> int:
-        return self._fds[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._fds
-
-    def names(self) -> list[str]:
-        """All names, sorted."""
-        return sorted(self._fds)
-
-    def items(self) -> Iterable[tuple[str, int]]:
-        """All (name, descriptor)."""
-        return self._fds.items()
+        if name in self._kept and name not in (LOCK, LIFE):
+            os.close(self._kept.pop(name))

@@ -12,7 +12,6 @@ import os
 from rookery import errors
 from rookery.daemon.keeper.children import Child, signal_child
 from rookery.daemon.keeper.programs import Command
-from rookery.daemon.keeper.store import RESERVED
 from rookery.process.spec import from_json
 
 TYPE_CHECKING = False
@@ -126,8 +125,6 @@ def _put(keeper: Keeper, request: dict[str, Any], fds: list[int]) -> dict[str, o
     names = [str(name) for name in request["names"]]
     if len(names) != len(fds):
         raise errors.FrameError(f"{len(names)} names for {len(fds)} descriptors")
-    if own := RESERVED.intersection(names):
-        raise errors.LinkError(f"the name {min(own)!r} is the keeper's own")
     for name, fd in zip(names, fds, strict=True):
         keeper.store.keep(name, fd)
     return {}

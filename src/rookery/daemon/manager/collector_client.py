@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-_RECONNECT_FOR = 30.0
+_COMES_UP_WITHIN = 30.0
 _PAUSE = 0.02
+_LONGEST_PAUSE = 1.0
 _FLUSH_DEADLINE = 5.0
 _log = logging.getLogger(__name__)
 
@@ -42,80 +43,116 @@ class CollectorClient:
         self._link: Link | None = None
         self._open: dict[tuple[str, int], Pipes] = {}
         self._up = asyncio.Event()
-        self._closing = False
+        self._problem = ""
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.pid: int | None = None
 
     async def start(self) -> None:
         """Connect for the first time. Raises LinkError when the collector does not come up."""
-        await self._reconnect()
+        self._keep_trying()
+        try:
+            await asyncio.wait_for(self._up.wait(), _COMES_UP_WITHIN)
+        except TimeoutError:
+            raise errors.LinkError("the collector does not come up", why=self._problem) from None
 
-    async def _reconnect(self) -> None:
-        deadline = asyncio.get_running_loop().time() + _RECONNECT_FOR
-        while not self._closing:
-            try:
-                # The keeper holds the listening socket, so this waits in its queue while a new collector starts.
-                self._link = Link(self._connect(), name="collector", on_event=_ignore, on_lost=self._lost)
-                hello = await self._link.call("hello")
-                self.pid = hello["pid"]
-                has = {(str(unit), int(generation)) for unit, generation in hello["units"]}
-                for identity, pipes in list(self._open.items()):
-                    if identity not in has:
-                        await self._send_open(pipes)
-                for unit, generation in has - set(self._open):
-                    self._link.post("close", unit=unit, generation=generation)
-                self._up.set()
-            except (OSError, errors.LinkError) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise errors.LinkError("the collector does not come up", why=str(error)) from None
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
+    def _keep_trying(self) -> None:
+        # One attempt at a time: two would tell two collectors, or one twice, of the same pipes.
+        if not self._closing and (self._task is None or self._task.done()):
+            self._task = asyncio.ensure_future(self._reconnect())
 
     def _lost(self) -> None:
         self._up.clear()
-        if not self._closing:
-            _log.warning("the collector went away; waiting for the next one")
-            self._task = asyncio.ensure_future(self._reconnect())
+        self._keep_trying()
 
-    async def _send_open(self, pipes: Pipes) -> None:
-        assert self._link is not None
-        await self._link.call(
-            "open",
-            (pipes.out, pipes.err),
-            unit=pipes.unit,
-            generation=pipes.generation,
-            order=["out", "err"],
-            streams=pipes.streams,
-        )
+    async def _reconnect(self) -> None:
+        """Try until a collector answers and knows all pipes."""
+        pause = _PAUSE
+        while True:
+            link: Link | None = None
+            try:
+                # The keeper holds the listening socket, so this waits in its queue while a new collector starts.
+                link = Link(self._connect(), name="collector", on_event=_ignore, on_lost=self._lost)
+                await self._introduce(link)
+            except (OSError, errors.LinkError) as error:
+                if link is not None:
+                    link.close()
+                self._problem = str(error)
+                _log.warning("the collector is away: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._link = link
+                self._up.set()
+                return
+
+    async def _introduce(self, link: Link) -> None:
+        """Tell a collector what it does not know. Raises LinkError where it goes away meanwhile."""
+        hello = await link.call("hello")
+        told = {(str(unit), int(generation)) for unit, generation in hello["units"]}
+        for unit, generation in told - set(self._open):
+            link.post("close", unit=unit, generation=generation)
+        # Looked at again after each answer: pipes may be opened and closed meanwhile.
+        while identity := next((one for one in self._open if one not in told), None):
+            told.add(identity)
+            try:
+                await _send_open(link, self._open[identity])
+            except errors.LinkError as error:
+                if not link.is_open:
+                    raise
+                _log.error("the output of unit %s is not collected: %s", identity[0], error)
+        if not link.is_open:
+            raise errors.LinkError("the collector went away")
+        self.pid = hello["pid"]
 
     def note(self, pipes: Pipes) -> None:
         """Pipes that a collector may know already (a new manager takes over); sent at the next connect if not."""
         self._open[pipes.unit, pipes.generation] = pipes
 
     async def open(self, pipes: Pipes) -> None:
-        """Collect from these pipes. While no collector is there the output waits in them."""
+        """Collect from these pipes. While no collector is there the output waits in them.
+
+        Raises LinkError where the collector refuses them.
+        """
         self.note(pipes)
-        if self._up.is_set():
-            with suppress(errors.LinkError):  # the next collector is told on connect
-                await self._send_open(pipes)
+        if self._link is not None and self._up.is_set():
+            link = self._link
+            try:
+                await _send_open(link, pipes)
+            except errors.LinkError:
+                if link.is_open:
+                    raise  # otherwise the next collector is told on connect
 
     async def close_pipes(self, unit: str, generation: int) -> dict[str, Any]:
         """Take everything that is in the pipes, then forget them; return {stream: [path, size]}."""
-        pipes = self._open.get((unit, generation))
-        offsets: dict[str, Any] = {}
-        if pipes is None:
-            return offsets
+        if (unit, generation) not in self._open:
+            return {}
         try:
-            await asyncio.wait_for(self._up.wait(), _FLUSH_DEADLINE)
-            assert self._link is not None
-            offsets = (await self._link.call("close", unit=unit, generation=generation)).get("offsets", {})
+            async with asyncio.timeout(_FLUSH_DEADLINE):
+                offsets = await self._flush(unit, generation)
         except (TimeoutError, errors.LinkError) as error:
-            _log.warning("the end of the output of unit %s is not flushed: %s", unit, error)
-        self._open.pop((unit, generation), None)
-        os.close(pipes.out)
-        os.close(pipes.err)
+            _log.warning("the end of the output of unit %s is not flushed: %s", unit, str(error) or "no collector")
+            offsets = {}
+        pipes = self._open.pop((unit, generation), None)
+        if pipes is not None:
+            os.close(pipes.out)
+            os.close(pipes.err)
         return offsets
+
+    async def _flush(self, unit: str, generation: int) -> dict[str, Any]:
+        """Have the collector close them; where it dies over that, the next one, which was given them again."""
+        while True:
+            await self._up.wait()
+            assert self._link is not None
+            link = self._link
+            try:
+                answer = await link.call("close", unit=unit, generation=generation)
+            except errors.LinkError:
+                if link.is_open:
+                    raise
+            else:
+                offsets: dict[str, Any] = answer.get("offsets", {})
+                return offsets
 
     def pipes(self) -> list[Pipes]:
         """All pipes that are open, with descriptors of ours."""
@@ -126,7 +163,7 @@ class CollectorClient:
         self._closing = True
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError, errors.LinkError):
+            with suppress(asyncio.CancelledError):
                 await self._task
         if self._link is not None:
             self._link.close()
@@ -134,6 +171,17 @@ class CollectorClient:
             os.close(pipes.out)
             os.close(pipes.err)
         self._open.clear()
+
+
+async def _send_open(link: Link, pipes: Pipes) -> None:
+    await link.call(
+        "open",
+        (pipes.out, pipes.err),
+        unit=pipes.unit,
+        generation=pipes.generation,
+        order=["out", "err"],
+        streams=pipes.streams,
+    )
 
 
 def _ignore(_: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rookery.control import places
-from rookery.daemon.manager.keeper_client import Calls, KeeperClient
+from rookery.daemon.manager.keeper_client import KeeperClient
 from rookery.daemon.manager.listeners import connect
 from rookery.errors import RookeryError
 from rookery.process.spawn import spawn_process
@@ -45,6 +45,9 @@ async def hand_over(home: str, taken: Taken) -> None:
         for pipes in taken.collector.pipes():
             names += [f"log/{pipes.unit}/{pipes.generation}/{stream}" for stream in ("out", "err")]
             fds += [pipes.out, pipes.err]
+        for plumbing in list(taken.outfitter.given.values()):
+            names += plumbing.held()
+            fds += plumbing.held().values()
         for start in range(0, len(fds), _TOGETHER):
             await keeper.put(names[start : start + _TOGETHER], fds[start : start + _TOGETHER])
         for handle in taken.keeper.handles():
@@ -79,10 +82,9 @@ async def _start_keeper(home: str) -> None:
 async def _connect(home: str) -> KeeperClient:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _UP_WITHIN
-    calls = Calls(on_lost=_nothing, on_replaced=_nothing, on_terminate=_nothing, on_failed=lambda _: None)
     while True:
         try:
-            return KeeperClient(connect(places.keeper_socket(home)), calls)
+            return KeeperClient(connect(places.keeper_socket(home)), on_lost=_nothing, on_terminate=_nothing)
         except OSError:
             if loop.time() > deadline:
                 raise

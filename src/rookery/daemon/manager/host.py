@@ -41,7 +41,6 @@ class Host:
         self._leave = leave
         self._began = clock.monotonic()
         self._sampler = Sampler(INDEX.cookie)
-        self._is_leaving = False
 
     def ping(self) -> Ping:
         """See Service."""
@@ -102,21 +101,18 @@ class Host:
         return await self._apps.act(verb, request)
 
     def _refuse_while_leaving(self) -> None:
-        if self._is_leaving:
+        if self._apps.is_leaving:
             raise errors.OperationFailed("the manager is on its way out", hint="try again in a moment")
 
     async def shut_down(self) -> ActionResult:
         """See Service. What is asked for meanwhile is refused; where something could not be stopped it stays."""
         self._refuse_while_leaving()
-        self._is_leaving = True
         try:
             result = await self._apps.stop_all()
-            self._taken.store.changed()
-            await self._taken.store.save()
             if result.expired:
                 raise errors.OperationFailed("some apps could not be stopped", hint="see: rook list")
         except BaseException:
-            self._is_leaving = False
+            self._apps.stay()
             raise
         self._leave()
         return result

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rookery import errors
 from rookery._os import kernel
 from rookery.daemon.manager.link import Link
 from rookery.lifecycle.exit import ExitStatus
@@ -16,9 +15,12 @@ from rookery.process.tree import ProcessTree
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rookery.process.protocols import Handle
+
+_LEASE_WITHIN = 30.0
+"""Seconds; during an upgrade the answer comes when the manager before has ended."""
 
 
 class KeeperHandle:
@@ -28,11 +30,13 @@ class KeeperHandle:
         self._client = client
         self.child = child
         self.exit: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
-        if child["ended_at"] is not None:
-            self.ended(child)
         # Held for the case that the keeper is killed: who opened it while the process lived can still learn how it
         # ended, and no later process with its pid can be taken for it.
-        self.pidfd = _open(child) if child["ended_at"] is None else -1
+        self.pidfd = -1
+        if child["ended_at"] is None:
+            self.pidfd = _open(child)
+        else:
+            self.ended(child)
 
     @property
     def pid(self) -> int:
@@ -61,9 +65,9 @@ class KeeperHandle:
         return not self.exit.done() and kernel.signal_process(self.pid, self.start_time, number)
 
     def close(self) -> None:
-        """See Handle. The keeper need not remember its exit any longer."""
+        """See Handle. The keeper is told to forget its exit once that is on disk."""
         self.release()
-        self._client.acknowledge(self.child["key"], self.child["generation"])
+        self._client.noted(self.child["key"], self.child["generation"])
 
     def release(self) -> None:
         """Close what is held here; the keeper goes on."""
@@ -85,31 +89,46 @@ def _open(child: dict[str, Any]) -> int:
     return pidfd
 
 
-@dataclass(frozen=True)
-class Calls:
-    """What the keeper's client calls.
+class Survey(NamedTuple):
+    """children: all that run or have ended unacknowledged; stored: names in the store; collector: its pid."""
 
-    on_lost: the keeper was killed; on_replaced: another manager has the lease, or the keeper is about to re-execute
-    itself: leave; on_terminate: the keeper was asked to end; on_failed: an upgrade failed, and why.
-    """
-
-    on_lost: Callable[[], None]
-    on_replaced: Callable[[], None]
-    on_terminate: Callable[[], None]
-    on_failed: Callable[[str], None]
+    children: list[dict[str, Any]]
+    stored: list[str]
+    collector: int | None
 
 
 class KeeperClient:
-    """The keeper, held by a lease once take_over() has returned."""
+    """The keeper, held by a lease from take_over() on.
 
-    def __init__(self, sock: socket.socket, calls: Calls) -> None:
+    on_lost: the keeper was killed; on_terminate: it was asked to end; on_replaced: another manager has the lease, or
+    the keeper is about to re-execute itself, so leave; on_failed: an upgrade failed, and why.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        on_lost: Callable[[], None],
+        on_terminate: Callable[[], None],
+        on_replaced: Callable[[], None] | None = None,
+        on_failed: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=self._lost)
-        self._calls = calls
-        self._is_expected = False
+        self._on_lost = on_lost
+        self._on_terminate = on_terminate
+        self._on_replaced = on_replaced or on_lost
+        self._on_failed = on_failed
         self._handles: dict[tuple[str, int], KeeperHandle] = {}
         # An exit may be told in the same breath as the start, before the caller of spawn() has its turn.
         self._early: dict[tuple[str, int], dict[str, Any]] = {}
+        # Exits that have been taken note of: first those that are in no snapshot of the state yet.
+        self._noted: list[tuple[str, int]] = []
+        self._in_snapshot: list[tuple[str, int]] = []
+        self.is_superseded = False
+        """Whether another manager has the lease; from then on the state is not ours to write."""
         self.pid = 0
+        self.identity = (0, 0)
+        """Its pid and start time."""
         self.scope = ""
         self.epoch = 0
 
@@ -117,11 +136,18 @@ class KeeperClient:
         """Become the manager; after: the last epoch known. Raises LinkError."""
         hello = await self._link.call("hello", version=1)
         self.pid, self.scope = hello["pid"], hello["scope"]
-        self.epoch = (await self._link.call("lease", after=after, deadline=30.0))["epoch"]
+        self.epoch = (await self._link.call("lease", after=after, deadline=_LEASE_WITHIN))["epoch"]
+        self.identity = (self.pid, kernel.start_time(self.pid) or 0)
 
     async def spawn(self, spec: SpawnSpec, key: str, generation: int) -> KeeperHandle:
-        """See Spawner. fds of a spec are keys of the keeper's store."""
-        answer = await self._link.call("spawn", key=key, generation=generation, spec=to_json(spec))
+        """See Spawner. fds of a spec are keys of the keeper's store.
+
+        A lost link is told as ResourcesExhausted: it is to be tried again, by this manager or the next.
+        """
+        try:
+            answer = await self._link.call("spawn", key=key, generation=generation, spec=to_json(spec))
+        except errors.LinkError as error:
+            raise errors.ResourcesExhausted(f"the keeper did not do it: {error}", argv=spec.argv) from None
         return self.handle(answer["child"])
 
     def tree(self, handle: Handle, cookie: str) -> ProcessTree:
@@ -136,10 +162,10 @@ class KeeperClient:
             known = self._handles[identity] = KeeperHandle(self, self._early.pop(identity, child))
         return known
 
-    async def children(self) -> list[dict[str, Any]]:
-        """Everything that runs or has ended unacknowledged."""
-        children: list[dict[str, Any]] = (await self._link.call("list"))["children"]
-        return children
+    async def survey(self) -> Survey:
+        """What the keeper has."""
+        answer = await self._link.call("list")
+        return Survey(answer["children"], answer["stored"], answer["collector"])
 
     async def put(self, names: Sequence[str], fds: Sequence[int]) -> None:
         """Store copies of descriptors."""
@@ -148,42 +174,42 @@ class KeeperClient:
     async def get(self, names: Sequence[str]) -> dict[str, int]:
         """Copies of stored descriptors, for the caller to close; names that are not there are left out."""
         answer, fds = await self._link.fetch("get", names=list(names))
-        return dict(zip(answer["names"], fds, strict=True))
+        return dict(zip(answer["names"], fds, strict=True))  # as many as were announced, else the link is closed
 
     def drop(self, names: Sequence[str]) -> None:
         """Let go of stored descriptors."""
         self._link.post("drop", names=list(names))
 
-    def acknowledge(self, key: str, generation: int) -> None:
-        """An exit is written down."""
+    def noted(self, key: str, generation: int) -> None:
+        """An exit is in our state, but not yet on disk: a manager that dies now must find it with the keeper."""
         self._handles.pop((key, generation), None)
-        self._link.post("ack", key=key, generation=generation)
+        self._noted.append((key, generation))
 
-    async def start_collector(self, spec: SpawnSpec) -> int | None:
-        """Run the collector from now on, and again when it dies; return its pid."""
-        pid: int | None = (await self._link.call("start_collector", spec=to_json(spec)))["pid"]
-        return pid
+    def snapshot_taken(self) -> None:
+        """The state that will be written next holds every exit noted so far."""
+        self._in_snapshot += self._noted
+        self._noted.clear()
 
-    async def collector_pid(self) -> int | None:
-        """The collector's pid, or None while it is being started."""
-        pid: int | None = (await self._link.call("list"))["collector"]
-        return pid
+    def snapshot_saved(self) -> None:
+        """It is on disk: the keeper may forget those exits."""
+        for key, generation in self._in_snapshot:
+            self._link.post("ack", key=key, generation=generation)
+        self._in_snapshot.clear()
 
     async def adopt(
         self, key: str, generation: int, pid: int, start_time: int, started_at: float, *, pidfd: int = -1
     ) -> dict[str, Any]:
         """Have the keeper watch a process of a killed one; pidfd: opened while it lived, or -1."""
-        child: dict[str, Any] = (
-            await self._link.call(
-                "adopt",
-                [pidfd] if pidfd >= 0 else [],
-                key=key,
-                generation=generation,
-                pid=pid,
-                start_time=start_time,
-                started_at=started_at,
-            )
-        )["child"]
+        answer = await self._link.call(
+            "adopt",
+            [pidfd] if pidfd >= 0 else [],
+            key=key,
+            generation=generation,
+            pid=pid,
+            start_time=start_time,
+            started_at=started_at,
+        )
+        child: dict[str, Any] = answer["child"]
         return child
 
     async def handed_over(self) -> None:
@@ -202,6 +228,11 @@ class KeeperClient:
     def handles(self) -> list[KeeperHandle]:
         """All children that are not put away."""
         return list(self._handles.values())
+
+    async def start_collector(self, spec: SpawnSpec) -> int | None:
+        """Run the collector from now on, and again when it dies; return its pid."""
+        pid: int | None = (await self._link.call("start_collector", spec=to_json(spec)))["pid"]
+        return pid
 
     async def stop(self) -> None:
         """End collector, manager and keeper. Raises LinkError where a child is left."""
@@ -223,13 +254,15 @@ class KeeperClient:
             else:
                 self._early[identity] = child
         elif message["event"] == "terminate":
-            self._calls.on_terminate()
+            self._on_terminate()
         elif message["event"] in ("lease_lost", "reexec"):
-            self._is_expected = True
-            self._calls.on_replaced()
+            self.is_superseded = message["event"] == "lease_lost"
+            self._link.close()
+            self._on_replaced()
         elif message["event"] in ("upgrade_failed", "reexec_failed"):
-            self._calls.on_failed(str(message.get("why", "the keeper's new version cannot be imported")))
+            self._on_failed(str(message.get("why", "the keeper's new version cannot be imported")))
 
     def _lost(self) -> None:
-        if not self._is_expected:
-            self._calls.on_lost()
+        # What fails from here on fails for the lost link, and must not be written down as the apps' failure.
+        self.is_superseded = True
+        self._on_lost()

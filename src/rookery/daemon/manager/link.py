@@ -23,7 +23,8 @@ _DEADLINE = 10.0
 class Link:
     """One connection. Answers are matched by id; what comes unasked goes to on_event.
 
-    on_lost is called once when the connection ends, unless close() ended it. One event loop.
+    on_lost is called once when the connection ends, unless close() ended it. Whoever does not answer within the
+    deadline is given up: nobody could tell what of a request he has done. One event loop.
     """
 
     def __init__(
@@ -47,6 +48,11 @@ class Link:
         self._waiting: list[tuple[bytes, list[int]]] = []
         self._is_open = True
         self._loop.add_reader(sock, self._readable)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used; after an error: whether the other side said no, or is gone."""
+        return self._is_open
 
     async def call(
         self, verb: str, fds: Sequence[int] = (), *, deadline: float = _DEADLINE, **fields: object
@@ -76,10 +82,11 @@ class Link:
         number = self._next_id
         future: asyncio.Future[tuple[dict[str, Any], list[int]]] = self._loop.create_future()
         self._answers[number] = future
-        self._send({"id": number, "verb": verb, "fds": len(fds), **fields}, fds)
         try:
+            self._send({"id": number, "verb": verb, "fds": len(fds), **fields}, fds)
             answer, received = await asyncio.wait_for(future, deadline)
         except TimeoutError:
+            self._lost()
             raise errors.LinkError(f"the {self._name} did not answer {verb} within {deadline:g} s") from None
         finally:
             self._answers.pop(number, None)
@@ -88,8 +95,15 @@ class Link:
         return answer, received
 
     def _send(self, message: dict[str, object], fds: Sequence[int]) -> None:
-        # Copies, because the caller may close its own before the socket takes these.
-        self._waiting.append((frame(msgspec.json.encode(message)), [os.dup(fd) for fd in fds]))
+        data = frame(msgspec.json.encode(message))
+        copies: list[int] = []  # because the caller may close its own before the socket takes these
+        try:
+            copies.extend(os.dup(fd) for fd in fds)
+        except OSError:
+            for fd in copies:
+                os.close(fd)
+            raise
+        self._waiting.append((data, copies))
         self._flush()
 
     def _flush(self) -> None:
@@ -112,28 +126,31 @@ class Link:
 
     def _readable(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._sock, _READ, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+            data, fds, flags, _ = socket.recv_fds(self._sock, _READ, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
-            data, fds = b"", []
+            data, fds, flags = b"", [], 0
         self._fds += fds
-        if not data:
+        if not data or flags & socket.MSG_CTRUNC:  # the end, or descriptors that were lost (EMFILE)
             self._lost()
             return
         try:
             for payload in self._buffer.feed(data):
-                self._take(msgspec.json.decode(payload))
+                if self._is_open:  # an event may have ended it
+                    self._take(msgspec.json.decode(payload))
         except (errors.FrameError, msgspec.DecodeError):
             self._lost()
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: Any) -> None:
+        count = message.get("fds", 0) if isinstance(message, dict) else None
+        if not isinstance(count, int) or not 0 <= count <= len(self._fds):
+            raise errors.FrameError(f"no answer, or one without its descriptors: {message!r:.100}")
         if "event" in message:
             self._on_event(message)
             return
-        count = int(message.get("fds") or 0)
         received, self._fds = self._fds[:count], self._fds[count:]
-        future = self._answers.get(message["id"])
+        future = self._answers.get(message.get("id"))
         if future is None or future.done():
             for fd in received:
                 os.close(fd)

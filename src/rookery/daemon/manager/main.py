@@ -17,19 +17,22 @@ from rookery._base.clock import SystemClock
 from rookery.control import places
 from rookery.daemon.manager.handover import hand_over
 from rookery.daemon.manager.host import Host
-from rookery.daemon.manager.keeper_client import Calls
+from rookery.daemon.manager.keeper_client import KeeperClient
 from rookery.daemon.manager.server import make_server, serve
 from rookery.daemon.manager.takeover import Taken, take_over
 from rookery.daemon.manager.upgrade import Upgrade
-from rookery.errors import LinkError, RookeryError
+from rookery.errors import ConfigError, LinkError, RookeryError
 from rookery.web.application import application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CANNOT_MANAGE = 78
+"""Exit code where the next manager would find the same; see the keeper's."""
 _LOG_SIZE = 2 * 1024 * 1024
 _LOG_FILES = 3
 _GOODBYE = 0.05
+_LOOK_EVERY = 2.0
 _log = logging.getLogger("rookery.manager")
 
 
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
         asyncio.run(_run(home, is_upgrade="--upgrade" in arguments))
     except (RookeryError, OSError) as error:
         _log.error("the manager ends: %s", error)
-        sys.exit(1)
+        sys.exit(CANNOT_MANAGE if isinstance(error, ConfigError) else 1)
 
 
 def _set_up(home: str) -> None:
@@ -61,38 +64,43 @@ def _set_up(home: str) -> None:
 async def _run(home: str, *, is_upgrade: bool) -> None:
     clock = SystemClock()
     loop = asyncio.get_running_loop()
-    leaving, terminating, lost = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    leaving, lost = asyncio.Event(), asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
 
     def keep(task: asyncio.Task[None]) -> None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    taken: Taken | None = None
-
-    def leave_the_state() -> None:
-        # Frozen in this very moment: operations that fail for the lost link must not be written down as failures.
-        if taken is not None:
-            taken.store.freeze()
-        leaving.set()
-
-    def keeper_lost() -> None:
-        lost.set()
-        leave_the_state()
-
-    upgrade = Upgrade()
     # SIGTERM ends the manager, not the apps: the keeper starts the next one.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leaving.set)
-    calls = Calls(
-        on_lost=keeper_lost, on_replaced=leave_the_state, on_terminate=terminating.set, on_failed=upgrade.failed
+    terminating = asyncio.Event()  # may be asked for before there is a host
+    upgrade = Upgrade()
+
+    def keeper_lost() -> None:
+        lost.set()
+        leaving.set()
+
+    taken = await take_over(
+        home,
+        clock,
+        lambda sock: KeeperClient(
+            sock,
+            on_lost=keeper_lost,
+            on_terminate=terminating.set,
+            on_replaced=leaving.set,
+            on_failed=upgrade.failed,
+        ),
     )
-    taken = await take_over(home, clock, calls)
+    if taken.is_leaving:
+        terminating.set()
     host = Host(home, taken, clock, upgrade, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
+    keep(asyncio.ensure_future(_stay_reachable(home, clock, leaving)))
     keep(asyncio.ensure_future(_terminate(terminating, host)))
     server = make_server(application(host))
     keep(asyncio.ensure_future(host.sample_for_ever()))
     serving = asyncio.ensure_future(serve(server, taken.listener.dup()))
+    serving.add_done_callback(lambda _: leaving.set())  # a manager that nobody can talk to is none
     _log.info("managing %s with epoch %s", home, taken.keeper.epoch)
     if is_upgrade:
         with suppress(LinkError):  # a keeper of before this verb stays as it is
@@ -104,12 +112,17 @@ async def _run(home: str, *, is_upgrade: bool) -> None:
         await hand_over(home, taken)
     upgrade.replaced()
     server.should_exit = True
-    await serving
+    await asyncio.wait([serving])
+    if (error := serving.exception()) is not None:
+        _log.error("the server ended by itself", exc_info=error)
     for task in tasks:
         task.cancel()
+    # First the state, as it is; what is cut off after this is as if we had been killed, and the next one finds it so.
     await taken.store.close()
     await taken.apps.close()
     await taken.collector.close()
+    for plumbing in list(taken.outfitter.given.values()):
+        plumbing.let_go()
     taken.keeper.close()
     taken.listener.close()
 
@@ -117,8 +130,19 @@ async def _run(home: str, *, is_upgrade: bool) -> None:
 async def _leave(taken: Taken) -> None:
     """Let the answer to ``rook kill`` get out, then have the keeper end everything."""
     await asyncio.sleep(_GOODBYE)
-    with suppress(LinkError):
+    try:
         await taken.keeper.stop()
+    except LinkError as error:
+        _log.error("the keeper stays: %s", error)
+        taken.apps.stay()
+
+
+async def _stay_reachable(home: str, clock: SystemClock, leaving: asyncio.Event) -> None:
+    """Make way for a manager with a new socket when ours has been cleaned away together with its folder."""
+    while not os.path.isdir(home) or os.path.lexists(places.control_socket(home)):
+        await clock.sleep(_LOOK_EVERY)
+    _log.warning("the control socket is gone; the next manager makes a new one")
+    leaving.set()
 
 
 async def _terminate(asked: asyncio.Event, host: Host) -> None:

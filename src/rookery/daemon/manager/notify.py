@@ -21,7 +21,7 @@ _MOST_FDS = 16
 _MOST_WORDS = 64
 
 
-def make(folder: str, name: str, scope: str, uid: int | None) -> tuple[socket.socket, str]:
+def make_socket(folder: str, name: str, scope: str, uid: int | None) -> tuple[socket.socket, str]:
     """A notify socket and what NOTIFY_SOCKET is to say. uid: the app's user, or None for ours. Raises OSError.
 
     Below a folder whose path is too long for an address it has a name that is no file's (Linux); who sends is checked

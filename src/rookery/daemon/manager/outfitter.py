@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
 
@@ -22,7 +23,8 @@ class KeptOutfitter:
         self._keeper = keeper
         self._collector = collector
         self._run_folder = run_folder
-        self.given: dict[str, InstancePlumbing] = {}
+        self.given: WeakValueDictionary[str, InstancePlumbing] = WeakValueDictionary()
+        """By unit, for as long as the unit is there."""
 
     def outfit(
         self,
@@ -41,7 +43,3 @@ class KeptOutfitter:
             collector=self._collector,
         )
         return plumbing
-
-    def forget(self, unit: str) -> None:
-        """The instance is gone for good."""
-        self.given.pop(unit, None)

@@ -17,66 +17,97 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOGETHER = 0.05
-_TRY_AGAIN = 2.0
+_RETRY = 1.0
+"""Seconds until a failed write is tried again."""
 _log = logging.getLogger(__name__)
 
 
 class Store:
-    """Writes what snapshot() returns to path. Changes within 50 ms go together. One event loop."""
+    """Writes what snapshot() returns to path. Changes within 50 ms go together. One event loop.
 
-    def __init__(self, path: str, snapshot: Callable[[], SavedState]) -> None:
+    saved: called when a snapshot is on disk. Until release() nothing is written: a state that is still being read
+    back would overwrite what it is read from. may_write: asked before each write (the lease may be another's by now).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        snapshot: Callable[[], SavedState],
+        *,
+        saved: Callable[[], None] = lambda: None,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._path = path
         self._snapshot = snapshot
+        self._saved = saved
+        self._may_write = may_write
+        self._is_released = False
+        self._is_closed = False
         self._dirty = False
         self._timer: asyncio.TimerHandle | None = None
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.problem = ""
         """Why the last write failed, or "". What was saved before is still whole then."""
-        self._is_frozen = False
-        self._is_closing = False
 
-    def freeze(self) -> None:
-        """Write no more: another manager has the file, or what is seen from here is not the truth any longer."""
-        self._is_frozen = True
+    def release(self) -> None:
+        """The state is complete; write from now on."""
+        self._is_released = True
+        self.changed()
 
     def changed(self) -> None:
         """Something changed; write it soon."""
         self._dirty = True
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_TOGETHER, self._due)
+        self._plan(_TOGETHER)
+
+    def _plan(self, delay: float) -> None:
+        if self._timer is None and not self._is_closed:
+            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        task = asyncio.ensure_future(self.save())
+        self._begin()
+
+    def _begin(self) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._write())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def save(self) -> None:
-        """Write what there is now, if it is not on disk already, and return when it is. A full disk is noted."""
+        """Write what there is now, if it is not on disk already, and return when it is. A full disk is noted.
+
+        The write goes on when the caller is cancelled: two at once would write into the same file.
+        """
+        await asyncio.shield(self._begin())
+
+    async def _write(self) -> None:
         async with self._writing:
-            if not self._dirty or self._is_frozen:
+            if not self._dirty or not self._is_released or not self._may_write():
                 return
             self._dirty = False
             data = msgspec.json.format(msgspec.json.encode(self._snapshot()), indent=1)
             try:
                 await asyncio.to_thread(write, self._path, data)
-                self.problem = ""
             except OSError as error:
                 self._dirty = True
-                if self._timer is None and not self._is_closing:
-                    self._timer = asyncio.get_running_loop().call_later(_TRY_AGAIN, self._due)
+                self._plan(_RETRY)
+                if not self.problem:
+                    _log.error("the state cannot be saved: %s", error)
                 self.problem = f"the state cannot be saved: {error}"
-                _log.error("%s", self.problem)
+            else:
+                self.problem = ""
+                self._saved()
 
     async def close(self) -> None:
-        """Write what is left."""
-        self._is_closing = True
+        """Write what is left, and nothing from then on."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         await asyncio.gather(*self._tasks)
         await self.save()
+        self._is_released = False
 
 
 def write(path: str, data: bytes) -> None:
@@ -101,7 +132,7 @@ def write(path: str, data: bytes) -> None:
 def load(path: str) -> SavedState | None:
     """The saved state; None where there is none. A file that cannot be read is set aside, never overwritten.
 
-    Falls back to the .bak of the write before. Raises RookeryError for a file of a later version.
+    Falls back to the .bak of the write before. Raises ConfigError for a file of a later version.
     """
     for candidate in (path, f"{path}.bak"):
         try:
@@ -113,13 +144,13 @@ def load(path: str) -> SavedState | None:
             found = msgspec.json.decode(data)
             version = found.get("version") if isinstance(found, dict) else None
             if isinstance(version, int) and version > VERSION:
-                raise errors.RookeryError(
-                    f"{candidate} is of version {version}",
-                    why=f"this rookery knows versions up to {VERSION}",
+                raise errors.ConfigError(
+                    f"it is of version {version}, this rookery knows versions up to {VERSION}",
+                    file=candidate,
                     hint="use the newer rookery, or another home",
                 )
             return msgspec.json.decode(data, type=SavedState)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             aside = f"{candidate}.unreadable-{int(time.time())}"
             os.replace(candidate, aside)
             _log.error("%s cannot be read (%s); it is kept as %s", candidate, error, aside)

@@ -1,33 +1,31 @@
-"""What still runs from before, as the keeper tells it."""
+"""What still runs from before: as the keeper tells it, as the state tells it, and as the cookies tell it."""
 
 from __future__ import annotations
 
-import logging
-import signal
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rookery._base.ids import Cookie
+from rookery._base.ids import Cookie, parse_cookie
 from rookery._os import kernel
-from rookery.process.tree import INDEX
+from rookery.lifecycle.state import State
+from rookery.lifecycle.stop import StopPlan
+from rookery.process.adopted import AdoptedHandle
+from rookery.process.stop import stop, sweep
+from rookery.process.tree import INDEX, ProcessTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from rookery._base.clock import Clock
+    from rookery._os.linux import ProcessFacts
     from rookery.apps.state import SavedState
     from rookery.daemon.manager.keeper_client import KeeperClient, KeeperHandle
     from rookery.daemon.manager.plumbing import InstancePlumbing
-
-_ROUNDS = 20
-_PAUSE = 0.02
-_log = logging.getLogger(__name__)
 
 
 class KeptSurvivor:
     """A child of the keeper that an earlier manager started. See Survivor."""
 
-    def __init__(self, keeper: KeeperClient, child: dict[str, Any], outfits: dict[str, InstancePlumbing]) -> None:
+    def __init__(self, keeper: KeeperClient, child: dict[str, Any], outfits: Mapping[str, InstancePlumbing]) -> None:
         self._keeper = keeper
         self._child = child
         self._outfits = outfits
@@ -44,40 +42,56 @@ class KeptSurvivor:
         await self._outfits[self._child["key"]].recover(self.generation, self._child["pid"])
 
 
-async def adopt_orphans(keeper: KeeperClient, state: SavedState) -> None:
-    """Have the keeper watch what the state says is running and it does not know: its own keeper was killed.
+class Orphan(NamedTuple):
+    """A copy that no keeper knows: its keeper was killed. started_at: wall time."""
 
-    A pid that was used again is recognised by its start time and left alone.
+    unit: str
+    generation: int
+    pid: int
+    start_time: int
+    started_at: float
+
+
+def carriers(scope: str) -> dict[tuple[str, int], list[ProcessFacts]]:
+    """Every process that carries a cookie of ours, by unit and generation."""
+    found: dict[tuple[str, int], list[ProcessFacts]] = {}
+    for process in kernel.processes():
+        cookie = parse_cookie(INDEX.cookie(process) or "")
+        if cookie is not None and cookie.scope == scope:
+            found.setdefault((cookie.unit, cookie.generation), []).append(process)
+    return found
+
+
+def orphans(
+    state: SavedState,
+    children: Mapping[str, object],
+    carrying: Mapping[tuple[str, int], list[ProcessFacts]],
+    now: float,
+) -> list[Orphan]:
+    """What runs as a copy of a known unit and is no child of the keeper's. now: wall time.
+
+    Either the state names it (a pid used again is none), or it carries a cookie that the state does not know to have
+    been used, and leads a session, as every copy does: it was started in the last moment of a keeper, and nobody came
+    to write it down.
     """
-    known = {(child["key"], child["generation"]) for child in await keeper.children()}
+    found: list[Orphan] = []
     for saved in state.instances:
-        if saved.pid is None or saved.start_time is None or (str(saved.id), saved.generation) in known:
+        unit = str(saved.id)
+        if unit in children:
             continue
-        if kernel.is_alive(saved.pid, saved.start_time):
-            await keeper.adopt(
-                str(saved.id), saved.generation, saved.pid, saved.start_time, saved.started_at or state.saved_at
-            )
-
-
-async def end_strays(scope: str, children: Iterable[Mapping[str, Any]], clock: Clock) -> None:
-    """End what carries a cookie of this home and belongs to no copy that is known.
-
-    Such a copy was started by a keeper that was killed before it could say so; a second one is about to be started.
-    """
-    known = {str(Cookie(scope, child["key"], child["generation"])) for child in children}
-    for _ in range(_ROUNDS):
-        strays = [process for process in kernel.processes() if _is_stray(INDEX.cookie(process), scope, known)]
-        if not strays:
-            return
-        for process in strays:
-            _log.warning("pid %s belongs to no copy that is known; it is ended", process.pid)
-            with suppress(PermissionError):
-                kernel.signal_process(process.pid, process.start_time, signal.SIGKILL)
-        await clock.sleep(_PAUSE)
-
-
-def _is_stray(cookie: str | None, scope: str, known: set[str]) -> bool:
-    return cookie is not None and cookie.startswith(f"{scope}:") and cookie not in known
+        if saved.pid and saved.start_time and kernel.is_alive(saved.pid, saved.start_time):
+            found.append(Orphan(unit, saved.generation, saved.pid, saved.start_time, saved.started_at or now))
+            continue
+        unwritten = saved.generation + (saved.state != str(State.STARTING))
+        leaders = [
+            Orphan(unit, generation, one.pid, one.start_time, now - kernel.age(one.start_time))
+            for (key, generation), processes in carrying.items()
+            for one in processes
+            if key == unit and one.session == one.pid and generation >= unwritten
+        ]
+        if leaders:
+            found.append(max(leaders, key=lambda one: (one.generation, -one.start_time)))
+    return found
 
 
 def newest(children: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
@@ -90,3 +104,46 @@ def newest(children: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], l
             others.append(earlier)
         best[child["key"]] = child
     return best, others
+
+
+def highest_generations(names: Iterable[str], carrying: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The highest generation of each unit that has left a trace: pipes in the store, or a process.
+
+    A number is never used twice. The collector and the keeper take the second use for the first one again.
+    """
+    found: dict[str, int] = {}
+    pairs = [*carrying, *(pair for name in names if (pair := of_log_name(name)) is not None)]
+    for unit, generation in pairs:
+        found[unit] = max(generation, found.get(unit, 0))
+    return found
+
+
+def of_log_name(name: str) -> tuple[str, int] | None:
+    """Unit and generation of ``log/<unit>/<generation>/<stream>``; None for other names."""
+    parts = name.split("/")
+    if len(parts) == 4 and parts[0] == "log" and parts[2].isdecimal():
+        return parts[1], int(parts[2])
+    return None
+
+
+async def end_children(keeper: KeeperClient, clock: Clock, children: Iterable[dict[str, Any]]) -> None:
+    """End children of the keeper that the state does not know: nobody would ever look after them."""
+    for child in children:
+        handle = keeper.handle(child)
+        if child["ended_at"] is None:
+            cookie = str(Cookie(keeper.scope, child["key"], child["generation"]))
+            await stop(handle, keeper.tree(handle, cookie), StopPlan(), clock)
+        handle.close()
+
+
+async def end_strays(scope: str, clock: Clock, strays: Mapping[tuple[str, int], list[ProcessFacts]]) -> None:
+    """End what copies that are gone have left behind: it would hold its port against the next copy."""
+    for (unit, generation), processes in strays.items():
+        cookie = str(Cookie(scope, unit, generation))
+        leader = next((one for one in processes if one.session == one.pid), None)
+        if leader is None:
+            await sweep(ProcessTree(processes[0].pid, processes[0].start_time, cookie), clock)
+            continue
+        handle = AdoptedHandle(leader.pid, leader.start_time, clock)
+        await stop(handle, ProcessTree(leader.pid, leader.start_time, cookie), StopPlan(), clock)
+        handle.close()

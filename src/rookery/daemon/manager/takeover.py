@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from rookery._base.ids import Cookie
 from rookery._os import kernel
 from rookery.apps.manager import AppManager
 from rookery.apps.restore import Survivor, restore
 from rookery.apps.state import SavedState
 from rookery.control import places
 from rookery.daemon.manager.collector_client import CollectorClient
-from rookery.daemon.manager.keeper_client import Calls, KeeperClient
 from rookery.daemon.manager.listeners import connect, listener
 from rookery.daemon.manager.outfitter import KeptOutfitter
 from rookery.daemon.manager.store import Store, load
-from rookery.daemon.manager.survivors import KeptSurvivor, adopt_orphans, end_strays, newest
-from rookery.lifecycle.stop import StopPlan
+from rookery.daemon.manager.survivors import (
+    KeptSurvivor,
+    carriers,
+    end_children,
+    end_strays,
+    highest_generations,
+    newest,
+    of_log_name,
+    orphans,
+)
 from rookery.process.spec import SpawnSpec
-from rookery.process.stop import stop
 
 if TYPE_CHECKING:
     import socket
-    from typing import Any
+    from collections.abc import Callable
 
     from rookery._base.clock import Clock
+    from rookery.daemon.manager.keeper_client import KeeperClient
 
 _log = logging.getLogger(__name__)
 
@@ -39,38 +47,47 @@ class Taken(NamedTuple):
     collector: CollectorClient
     apps: AppManager
     store: Store
+    outfitter: KeptOutfitter
+    is_leaving: bool
+    """Whether ``rook kill`` has begun; the manager before was killed in the middle of it."""
     listener: socket.socket
 
 
-async def take_over(home: str, clock: Clock, calls: Calls) -> Taken:
-    """Become the manager of home. Raises RookeryError, OSError; then another one may try."""
+async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socket], KeeperClient]) -> Taken:
+    """Become the manager of home. Raises RookeryError, OSError; then another one may try.
+
+    make_keeper: the client over a connection, with its callbacks.
+    """
     path = places.state_file(home)
     saved = load(path)  # what cannot be read fails here, before anybody has left
-    keeper = KeeperClient(connect(places.keeper_socket(home)), calls)
+    keeper = make_keeper(connect(places.keeper_socket(home)))
     await keeper.take_over(saved.epoch if saved else 0)
     saved = load(path)  # the manager before has ended by now; these are its last words
     state = saved or SavedState(scope=keeper.scope, boot_id="", epoch=0, next_id=0, saved_at=clock.wall())
-    collector_path = places.collector_socket(home)
-    (await listener(keeper, "collector", collector_path)).close()  # the keeper's copy is the collector's
-    await keeper.start_collector(_collector_spec(home))
-    collector = CollectorClient(lambda: connect(collector_path))
-    run_folder = os.path.realpath(os.path.join(home, "run"))
-    outfitter = KeptOutfitter(keeper, collector, run_folder)
+    collector = await _collector(home, keeper)
+    outfitter = KeptOutfitter(keeper, collector, os.path.realpath(os.path.join(home, "run")))
     boot_id = kernel.boot_id()
 
     def snapshot() -> SavedState:
         now = clock.wall()
+        keeper.snapshot_taken()
         return SavedState(
             scope=keeper.scope,
             boot_id=boot_id,
             epoch=keeper.epoch,
             next_id=apps.next_id,
             saved_at=now,
+            leaving=keeper.identity if apps.is_leaving else None,
             apps=[app.saved() for app in apps.apps.values()],
             instances=[one.saved(now) for one in apps.instances()],
         )
 
-    store = Store(places.state_file(home), snapshot)
+    store = Store(
+        places.state_file(home),
+        snapshot,
+        saved=keeper.snapshot_saved,
+        may_write=lambda: not keeper.is_superseded,
+    )
     apps = AppManager(
         keeper,
         outfitter,
@@ -80,37 +97,75 @@ async def take_over(home: str, clock: Clock, calls: Calls) -> Taken:
         changed=store.changed,
         save=store.save,
     )
-    is_same_boot = state.boot_id == boot_id
-    if is_same_boot:
-        await adopt_orphans(keeper, state)
-    children, others = newest(await keeper.children())
-    await end_strays(keeper.scope, children.values(), clock)
+    await _go_on(state, apps, keeper, outfitter, clock, is_same_boot=state.boot_id == boot_id)
+    await collector.start()
+    store.release()
+    await store.save()
+    is_leaving = state.leaving == keeper.identity  # ``rook kill`` was under way
+    return Taken(
+        keeper,
+        collector,
+        apps,
+        store,
+        outfitter,
+        is_leaving,
+        (await listener(keeper, "control", places.control_socket(home))).sock,
+    )
+
+
+async def _go_on(
+    state: SavedState,
+    apps: AppManager,
+    keeper: KeeperClient,
+    outfitter: KeptOutfitter,
+    clock: Clock,
+    *,
+    is_same_boot: bool,
+) -> None:
+    """Find what runs from before; adopt what the state knows, end the rest."""
+    survey = await keeper.survey()
+    children, others = newest(survey.children)
+    carrying = carriers(keeper.scope)
     survivors: dict[str, Survivor] = {
         key: KeptSurvivor(keeper, child, outfitter.given) for key, child in children.items()
     }
-    await restore(apps, state, survivors, is_same_boot=is_same_boot)
-    known = {one.unit.key for one in apps.instances()}
-    await _end_strangers(keeper, clock, [*others, *(child for key, child in children.items() if key not in known)])
-    await collector.start()
-    store.changed()
-    await store.save()
-    return Taken(keeper, collector, apps, store, await listener(keeper, "control", places.control_socket(home)))
+    if is_same_boot:
+        for one in orphans(state, children, carrying, clock.wall()):
+            child = await keeper.adopt(*one)
+            survivors[one.unit] = KeptSurvivor(keeper, child, outfitter.given)
+    known = {str(saved.id) for saved in state.instances}
+    strangers = [*others, *(child for key, child in children.items() if key not in known)]
+    kept = {(child["key"], child["generation"]) for child in survey.children}
+    kept |= {(unit, survivor.generation) for unit, survivor in survivors.items()}
+    strays = {identity: processes for identity, processes in carrying.items() if identity not in kept}
+    for found in await asyncio.gather(
+        end_children(keeper, clock, strangers), end_strays(keeper.scope, clock, strays), return_exceptions=True
+    ):
+        if found is not None:
+            _log.error("something from before could not be ended: %s", found)
+    if strangers or strays:
+        _log.warning("ended, because no state knows them: %s", [*strangers, *strays])
+    used = highest_generations(survey.stored, [*carrying, *kept])
+    await restore(apps, state, survivors, used, is_same_boot=is_same_boot)
+    in_use = {(one.unit.key, one.unit.generation) for one in apps.instances() if one.unit.pid is not None}
+    named = {name: of_log_name(name) for name in survey.stored}
+    keeper.drop([name for name, identity in named.items() if identity is not None and identity not in in_use])
+
+
+async def _collector(home: str, keeper: KeeperClient) -> CollectorClient:
+    path = places.collector_socket(home)
+    found = await listener(keeper, "collector", path)
+    found.sock.close()  # the keeper's copy is the collector's
+    running = (await keeper.survey()).collector
+    if found.is_new and running is not None:
+        # It listens where nobody can reach it. The keeper starts the next one with the new socket.
+        kernel.signal_process(running, kernel.start_time(running) or 0, signal.SIGTERM)
+    await keeper.start_collector(_collector_spec(home))
+    return CollectorClient(lambda: connect(path))
 
 
 def _collector_spec(home: str) -> SpawnSpec:
     root = places.package_root()
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.logs.collector import main; main()"
-    argv = (sys.executable, "-I", "-S", "-c", code, root, "rookery-collector", "--life=4", home)
+    argv = (sys.executable, "-I", "-S", "-c", code, root, "rookery-collector", home)
     return SpawnSpec(argv, cwd="/", fds={3: "collector", 4: "life"})
-
-
-async def _end_strangers(keeper: KeeperClient, clock: Clock, children: list[dict[str, Any]]) -> None:
-    """End copies that the state does not know: nobody will ever look after them."""
-    for child in children:
-        handle = keeper.handle(child)
-        if child["ended_at"] is None:
-            _log.warning("pid %s of unit %s is in no state file; it is ended", child["pid"], child["key"])
-            cookie = str(Cookie(keeper.scope, child["key"], child["generation"]))
-            await stop(handle, keeper.tree(handle, cookie), StopPlan(), clock)
-        handle.close()
-        keeper.drop([f"log/{child['key']}/{child['generation']}/{stream}" for stream in ("out", "err")])

@@ -1,0 +1,44 @@
+"""What the API takes as an app: the same rules as for files, for whoever talks to the socket directly."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rookery import errors
+from rookery.apps.translate import stop_plan
+from rookery.config.names import check_name
+from rookery.config.report import BadValue
+from rookery.config.spec import AppSpec
+
+
+def accept(raws: list[msgspec.Raw]) -> list[AppSpec]:
+    """The specs of a request. Raises ConfigError for one that cannot be."""
+    specs = [_decode(raw) for raw in raws]
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise errors.ConfigError(f"the app {name!r} is described twice")
+    return specs
+
+
+def _decode(raw: msgspec.Raw) -> AppSpec:
+    try:
+        spec = msgspec.json.decode(raw, type=AppSpec)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise errors.ConfigError(f"an app is not described well: {error}") from None
+    try:
+        check_name(spec.name)
+        check_name(spec.namespace)
+    except BadValue as bad:
+        raise errors.ConfigError(bad.problem, hint=bad.hint) from None
+    if not spec.command or not spec.command[0]:
+        raise errors.ConfigError(f"the app {spec.name!r} has no command")
+    if not spec.cwd.startswith("/"):
+        raise errors.ConfigError(f"the folder of the app {spec.name!r} is not absolute: {spec.cwd!r}")
+    if spec.instances < 1:
+        raise errors.ConfigError(f"the app {spec.name!r} cannot have {spec.instances} instances", hint="one or more")
+    try:
+        stop_plan(spec)
+    except KeyError:
+        raise errors.ConfigError(f"the app {spec.name!r} has an unknown stop_signal {spec.stop_signal!r}") from None
+    return spec

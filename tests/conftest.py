@@ -1,0 +1,1 @@
+"""Puts this folder on the path: ``import capabilities`` in any test."""

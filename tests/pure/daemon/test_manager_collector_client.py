@@ -1,0 +1,243 @@
+"""The manager's view of the collector, through the deaths of collectors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+
+import pytest
+
+from rookery import errors
+from rookery._base.framing import FrameBuffer, frame
+from rookery.daemon.manager import collector_client
+from rookery.daemon.manager.collector_client import CollectorClient, Pipes
+
+
+class PaperCollector:
+    """One collector: what it was told, and whether it is there. die_at: the verb at which it dies unanswered."""
+
+    def __init__(self, number, units=(), die_at=None, refuse=()):
+        self.pid, self.units, self.die_at, self.refuse = number, list(units), die_at, refuse
+        self.told, self.socks, self.fds = [], [], []
+
+    def connect(self):
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self.socks.append(theirs)
+        asyncio.get_running_loop().add_reader(theirs, self._readable, theirs, FrameBuffer())
+        return ours
+
+    def _readable(self, sock, buffer):
+        data, fds, _, _ = socket.recv_fds(sock, 65536, 100)
+        self.fds += fds
+        if not data:
+            self._drop(sock)
+        for payload in buffer.feed(data):
+            request = json.loads(payload)
+            if request["verb"] == self.die_at:
+                self.die()
+                return
+            self._answer(sock, request)
+
+    def _answer(self, sock, request):
+        answer = {"ok": True}
+        unit = [request.get("unit"), request.get("generation")]
+        self.told.append((request["verb"], *unit))
+        if request["verb"] == "hello":
+            answer |= {"pid": self.pid, "units": self.units}
+        elif request["verb"] == "close":
+            answer["offsets"] = {"err": [f"/logs/{unit[0]}", 7]}
+        elif request["verb"] == "open" and unit[0] in self.refuse:
+            answer = {"ok": False, "error": "ValueError: no"}
+        sock.sendall(frame(json.dumps({"id": request["id"], **answer}).encode()))
+
+    def _drop(self, sock):
+        asyncio.get_running_loop().remove_reader(sock)
+        self.socks.remove(sock)
+        sock.close()
+
+    def die(self):
+        for sock in list(self.socks):
+            self._drop(sock)
+        for fd in self.fds:
+            os.close(fd)
+        self.fds.clear()
+
+    def verbs(self, name):
+        return [(unit, generation) for verb, unit, generation in self.told if verb == name]
+
+
+class Row:
+    """Collectors, one after the other; connect() meets the present one, or nobody."""
+
+    def __init__(self):
+        self.present = None
+        self.all = []
+        self.connects = 0
+
+    def next(self, **options):
+        self.present = PaperCollector(len(self.all) + 1, **options)
+        self.all.append(self.present)
+        return self.present
+
+    def connect(self):
+        self.connects += 1
+        if self.present is None:
+            raise ConnectionRefusedError
+        return self.present.connect()
+
+    def die(self):
+        gone, self.present = self.present, None
+        gone.die()
+
+
+@pytest.fixture
+def row():
+    return Row()
+
+
+@pytest.fixture
+async def client(row, monkeypatch):
+    monkeypatch.setattr(collector_client, "_PAUSE", 0.001)
+    client = CollectorClient(row.connect)
+    yield client
+    await client.close()
+    for one in row.all:
+        one.die()
+
+
+def pipes(unit="4", generation=1):
+    out, err = os.pipe()
+    return Pipes(unit, generation, out, err, {})
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.001)
+
+
+async def test_the_first_connect_tells_what_it_does_not_know_and_closes_what_we_do_not(row, client):
+    one = row.next(units=[["4", 1], ["9", 3]])
+    client.note(pipes("4"))
+    client.note(pipes("5"))
+    await client.start()
+    assert client.pid == 1
+    assert one.verbs("open") == [("5", 1)]
+    await until(lambda: one.verbs("close") == [("9", 3)])
+
+
+async def test_a_collector_that_does_not_come_up(row, client, monkeypatch):
+    monkeypatch.setattr(collector_client, "_COMES_UP_WITHIN", 0.02)
+    with pytest.raises(errors.LinkError, match="does not come up"):
+        await client.start()
+
+
+async def test_the_next_collector_is_told_of_all_pipes(row, client):
+    row.next()
+    await client.start()
+    for unit in "45":
+        await client.open(pipes(unit))
+    row.die()
+    await asyncio.sleep(0)
+    second = row.next()
+    await until(lambda: client.pid == 2)
+    assert second.verbs("open") == [("4", 1), ("5", 1)]
+    assert len(second.socks) == 1
+
+
+@pytest.mark.parametrize("die_at", ["hello", "open"])
+async def test_collectors_that_die_while_they_are_told_leave_one_connection_and_no_double_open(row, client, die_at):
+    row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    row.die()
+    for _ in range(3):
+        dying = row.next(die_at=die_at)
+        await until(lambda dying=dying: client._task and not client._up.is_set() and not dying.socks)
+        row.present = None
+    last = row.next()
+    await until(lambda: client.pid == last.pid)
+    before = row.connects
+    await asyncio.sleep(0.02)
+    assert row.connects == before  # nobody else is still trying
+    assert len(last.socks) == 1
+    assert last.verbs("open") == [("4", 1)]
+
+
+async def test_pipes_that_are_opened_while_there_is_no_collector(row, client):
+    row.next()
+    await client.start()
+    row.die()
+    await client.open(pipes("4"))  # does not wait: the output does
+    second = row.next()
+    await until(lambda: second.verbs("open") == [("4", 1)])
+
+
+async def test_pipes_that_are_opened_while_a_collector_is_being_told(row, client):
+    row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    row.die()
+    second = row.next()
+    await until(lambda: "hello" in [verb for verb, *_ in second.told])
+    await client.open(pipes("5"))
+    await until(lambda: client.pid == 2)
+    assert sorted(second.verbs("open")) == [("4", 1), ("5", 1)]
+
+
+async def test_closing_flushes_and_forgets(row, client):
+    one = row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    assert await client.close_pipes("4", 1) == {"err": ["/logs/4", 7]}
+    assert await client.close_pipes("4", 1) == {}
+    assert one.verbs("close") == [("4", 1)]
+
+
+async def test_a_collector_that_dies_over_a_close_leaves_it_to_the_next(row, client):
+    first = row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    first.die_at = "close"
+    closing = asyncio.ensure_future(client.close_pipes("4", 1))
+    await until(lambda: not first.socks)
+    second = row.next()
+    assert await closing == {"err": ["/logs/4", 7]}
+    assert second.told == [("hello", None, None), ("open", "4", 1), ("close", "4", 1)]
+
+
+async def test_without_any_collector_a_close_gives_up(row, client, monkeypatch):
+    monkeypatch.setattr(collector_client, "_FLUSH_DEADLINE", 0.02)
+    row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    row.die()
+    assert await client.close_pipes("4", 1) == {}
+    second = row.next()
+    await until(lambda: client.pid == 2)
+    assert second.verbs("open") == []
+
+
+async def test_what_a_collector_refuses(row, client):
+    row.next(refuse=["4"])
+    await client.start()
+    with pytest.raises(errors.LinkError, match="no"):
+        await client.open(pipes("4"))
+    row.die()
+    second = row.next(refuse=["4"])
+    await client.open(pipes("5"))
+    await until(lambda: client.pid == 2)  # one bad unit keeps nobody else's output back
+    assert ("5", 1) in second.verbs("open")
+
+
+async def test_leaving_while_there_is_no_collector(row, client):
+    row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    row.die()
+    await asyncio.sleep(0)
+    await client.close()
+    assert client._task.done()

@@ -1,0 +1,134 @@
+"""Who is a copy from before, who a stray, and which numbers are used up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from capabilities import needs_linux
+from rookery._os import kernel
+from rookery._os.linux import ProcessFacts
+from rookery.apps.state import SavedInstance, SavedState
+from rookery.daemon.manager.survivors import carriers, highest_generations, newest, of_log_name, orphans
+from rookery.testing import FakeClock, wait_until
+
+
+def child(key, generation, ended=False):
+    return {"key": key, "generation": generation, "ended_at": 1.0 if ended else None, "pid": 100 + generation}
+
+
+def test_the_newest_child_is_the_running_one_of_the_highest_generation():
+    best, others = newest([child("4", 2), child("4", 1, ended=True), child("5", 7, ended=True), child("5", 6)])
+    assert {key: one["generation"] for key, one in best.items()} == {"4": 2, "5": 6}
+    assert [(one["key"], one["generation"]) for one in others] == [("4", 1), ("5", 7)]
+
+
+def test_two_that_run():
+    best, others = newest([child("4", 2), child("4", 3)])
+    assert (best["4"]["generation"], others[0]["generation"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("log/4/7/out", ("4", 7)),
+        ("control", None),
+        ("log/4/x/out", None),
+        ("log/4/7", None),
+        ("listen/4/7/x", None),
+        ("", None),
+    ],
+)
+def test_names_of_pipes(name, identity):
+    assert of_log_name(name) == identity
+
+
+def test_the_highest_generation_that_left_a_trace():
+    assert highest_generations(["log/4/2/out", "log/4/3/err", "control"], [("4", 1), ("5", 9)]) == {"4": 3, "5": 9}
+
+
+@pytest.fixture
+def carrier():
+    """A process that carries a cookie; it ends with its stdin."""
+    running = []
+
+    def start(cookie, *, session=True):
+        process = subprocess.Popen(
+            ["/bin/cat"], stdin=subprocess.PIPE, env={"ROOKERY_UNIT": cookie}, start_new_session=session
+        )
+        running.append(process)
+        wait_until(lambda: kernel.environ_value(process.pid, "ROOKERY_UNIT") == cookie, 10, "its environment")
+        return process
+
+    yield start
+    for process in running:
+        process.stdin.close()
+        process.wait()
+
+
+@needs_linux
+def test_carriers_of_our_scope(carrier):
+    mine, also, _ = carrier("feedf00d:4:1"), carrier("feedf00d:4:2"), carrier("feedf00e:4:1")
+    found = carriers("feedf00d")
+    assert {identity: [one.pid for one in facts] for identity, facts in found.items()} == {
+        ("4", 1): [mine.pid],
+        ("4", 2): [also.pid],
+    }
+
+
+@needs_linux
+@pytest.mark.parametrize("value", ["", ":", "feedf00d", "feedf00d:4", "feedf00d:4:x", "feedf00d::1", "feedf00d:4:-1"])
+def test_a_cookie_that_is_none_is_nobodys(carrier, value):
+    carrier(value or " ")
+    assert carriers("feedf00d") == {}
+
+
+def facts(pid, start_time=10, session=None):
+    return ProcessFacts(pid, 1, pid, pid if session is None else session, "S", start_time, 0, 0, "x")
+
+
+def found(saved, carrying=(), children=()):
+    state = SavedState(scope="s", boot_id="b", epoch=1, next_id=9, saved_at=1.0, instances=[saved])
+    survivors = orphans(state, dict.fromkeys(children, None), dict(carrying), FakeClock(), {})
+    return {unit: (one._process.pid, one.generation) for unit, one in survivors.items()}
+
+
+def saved(**fields):
+    return SavedInstance(**{"id": 4, "app": "web", "index": 0, "generation": 3, "state": "running", **fields})
+
+
+US = os.getpid()
+
+
+def test_what_the_state_names_and_lives():
+    assert found(saved(pid=US, start_time=kernel.start_time(US))) == {"4": (US, 3)}
+
+
+def test_a_pid_that_is_used_again_is_no_survivor():
+    assert found(saved(pid=US, start_time=1)) == {}
+
+
+def test_what_the_keeper_has_is_no_orphan():
+    assert found(saved(pid=US, start_time=kernel.start_time(US)), children=["4"]) == {}
+
+
+def test_a_copy_that_was_never_written_down():
+    assert found(saved(state="backoff"), {("4", 4): [facts(50)]}.items()) == {"4": (50, 4)}
+    assert found(saved(state="starting"), {("4", 3): [facts(50)]}.items()) == {"4": (50, 3)}
+
+
+@pytest.mark.parametrize(
+    ("state", "generation", "session"),
+    [("running", 3, None), ("backoff", 3, None), ("stopped", 2, None), ("backoff", 4, 49)],
+    ids=["of-the-dead-copy", "of-the-ended-copy", "of-an-older-copy", "no-leader"],
+)
+def test_what_a_copy_left_behind_is_not_taken_for_a_copy(state, generation, session):
+    instance = saved(state=state, pid=999_999 if state == "running" else None, start_time=1)
+    assert found(instance, {("4", generation): [facts(50, session=session)]}.items()) == {}
+
+
+def test_of_two_the_higher_generation_and_of_one_generation_the_elder():
+    carrying = {("4", 4): [facts(50)], ("4", 5): [facts(61, 30), facts(60, 20)]}
+    assert found(saved(state="backoff"), carrying.items()) == {"4": (60, 5)}

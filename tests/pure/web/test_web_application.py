@@ -1,0 +1,232 @@
+"""The routes, over a service on paper and without any network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import NamedTuple
+
+import pytest
+
+from rookery import errors
+from rookery.control.messages import ActionResult, AppSource, InstanceDetail, InstanceRow, Outcome, Ping
+from rookery.web.application import MOST_BODY, application
+
+ROW = InstanceRow(
+    id=0, name="web", namespace="n", index=0, pid=5, state="running", ready=True, restarts=0, uptime=1.0, cpu=None,
+    memory=None, exit=None, since=1.0,
+)  # fmt: skip
+DETAIL = InstanceDetail(
+    row=ROW, app={}, desired="running", generation=1, next_restart=None, tree=[], log_out="/o", log_err="/e"
+)
+RESULT = ActionResult(outcomes=[Outcome(name="web", index=0, id=0, ok=True, did="started", state="running")])
+
+
+class PaperService:
+    """See Service. asked: what came; error: what to raise."""
+
+    def __init__(self):
+        self.asked, self.error = [], None
+
+    def _answer(self, answer, *asked):
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        return answer
+
+    def ping(self):
+        return self._answer(
+            Ping(pid=1, uptime=2.0, epoch=3, apps=4, home="/h", keeper_pid=5, collector_pid=None), "ping"
+        )
+
+    def rows(self, selectors):
+        return self._answer([ROW], "rows", selectors)
+
+    def details(self, selectors):
+        return self._answer([DETAIL], "details", selectors)
+
+    def sources(self, selectors):
+        return self._answer([AppSource(id=0, name="web", index=0, out="/o", err="/e")], "sources", selectors)
+
+    async def apply(self, request):
+        return self._answer(RESULT, "apply", [bytes(spec) for spec in request.specs], request.base_env, request.wait)
+
+    async def act(self, verb, request):
+        return self._answer(RESULT, verb, request.selectors, request.wait, request.timeout)
+
+    async def shut_down(self):
+        return self._answer(RESULT, "kill")
+
+
+class Answer(NamedTuple):
+    status: int
+    kind: str
+    body: object
+
+
+def call(service, method, path, body=b"", *, chunk=65536):
+    """One request through the ASGI interface, as a server would make it."""
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "headers": [],
+        "client": None, "server": None,
+    }  # fmt: skip
+    pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)] or [b""]
+    sent = []
+
+    async def receive():
+        piece = pieces.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    async def send(message):
+        sent.append(message)
+
+    async def run():
+        with contextlib.suppress(ZeroDivisionError):  # a defect is answered, and then told to the server
+            await application(service)(scope, receive, send)
+
+    asyncio.run(run())
+    headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    content = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], headers.get("content-type", ""), json.loads(content) if content else None)
+
+
+@pytest.fixture
+def service():
+    return PaperService()
+
+
+def post(service, path, body):
+    return call(service, "POST", path, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/ping", ("ping",)),
+        ("/v1/instances", ("rows", [])),
+        ("/v1/instances?select=web&select=%2Fa.*%2F", ("rows", ["web", "/a.*/"])),
+        ("/v1/details?select=web%3A1", ("details", ["web:1"])),
+        ("/v1/logs?select=", ("sources", [""])),
+    ],
+)
+def test_looking(service, path, asked):
+    answer = call(service, "GET", path)
+    assert (answer.status, answer.kind) == (200, "application/json")
+    assert service.asked == [asked]
+    assert answer.body
+
+
+def test_the_words_are_those_of_the_messages(service):
+    assert call(service, "GET", "/v1/instances").body[0]["name"] == "web"
+    assert call(service, "GET", "/v1/details").body[0]["row"]["pid"] == 5
+    assert call(service, "GET", "/v1/logs").body[0]["out"] == "/o"
+    assert call(service, "GET", "/v1/ping").body["api"] == 1
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "delete"])
+def test_acting(service, verb):
+    answer = post(service, f"/v1/{verb}", {"selectors": ["web"], "wait": "ready", "timeout": 5})
+    assert (answer.status, answer.body["outcomes"][0]["did"], answer.body["expired"]) == (200, "started", False)
+    assert service.asked == [(verb, ["web"], "ready", 5.0)]
+
+
+def test_apply(service):
+    post(service, "/v1/apply", {"specs": [{"name": "web"}], "base_env": {"A": "b"}})
+    assert service.asked == [("apply", [b'{"name": "web"}'], {"A": "b"}, "settled")]
+
+
+def test_kill(service):
+    assert call(service, "POST", "/v1/kill").status == 200
+    assert service.asked == [("kill",)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"selectors": "web"}',
+        b'{"selectors": [1]}',
+        b'{"selectors": [], "surprise": 1}',
+        b'{"selectors": [], "wait": "long"}',
+        b'{"selectors": [], "timeout": "1"}',
+        b'{"selectors": []} {}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_body_that_makes_no_sense(service, body):
+    answer = call(service, "POST", "/v1/stop", body)
+    assert (answer.status, answer.kind) == (422, "application/problem+json")
+    assert answer.body["exit_code"] == 2
+    assert answer.body["title"] == "the request's body is not well-formed"
+    assert service.asked == []
+
+
+def test_a_description_that_is_nested_without_end(service):
+    answer = call(service, "POST", "/v1/apply", b'{"base_env": {}, "specs": [' + b"[" * 200_000)
+    assert answer.status == 422
+
+
+def test_a_body_that_is_too_large(service):
+    fitting = json.dumps({"selectors": ["x" * (MOST_BODY - 40)]}).encode()
+    assert call(service, "POST", "/v1/stop", fitting).status == 200
+    answer = call(service, "POST", "/v1/stop", fitting + b" " * 100)
+    assert (answer.status, answer.kind, answer.body["exit_code"]) == (413, "application/problem+json", 2)
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1", 404),
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/ping/", 404),
+        ("GET", "/v1/stop", 405),
+        ("POST", "/v1/ping", 405),
+        ("GET", "/v1/../v1/nothing", 404),
+    ],
+)
+def test_unknown_paths_and_methods(service, method, path, status):
+    answer = call(service, method, path)
+    assert (answer.status, answer.kind) == (status, "application/problem+json")
+    assert answer.body["exit_code"] == 2
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.NothingMatched("no app matches 'x'", hint="look"), 404, 3),
+        (errors.UsageError("stop what?", hint="look"), 422, 2),
+        (errors.ConfigError("no", hint="look"), 422, 2),
+        (errors.OperationFailed("on its way out", hint="look"), 409, 1),
+        (errors.WaitExpired("too long", hint="look"), 504, 5),
+        (errors.StopFailed([7], 5.0), 409, 1),
+        (errors.LinkError("gone", hint="look"), 409, 1),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/instances", "/v1/stop"])
+def test_errors_are_problems(service, error, status, code, path):
+    service.error = error
+    method, body = ("POST", b'{"selectors": ["x"]}') if path == "/v1/stop" else ("GET", b"")
+    answer = call(service, method, path, body)
+    assert (answer.status, answer.kind) == (status, "application/problem+json")
+    assert (answer.body["title"], answer.body["exit_code"]) == (error.what, code)
+    assert "look" in answer.body["hint"]
+
+
+def test_a_defect_tells_no_traceback(service, caplog):
+    service.error = ZeroDivisionError("division by zero")
+    answer = call(service, "GET", "/v1/instances")
+    assert (answer.status, answer.kind, answer.body["exit_code"]) == (500, "application/problem+json", 1)
+    assert "Traceback" not in json.dumps(answer.body)
+    assert "application.py" not in json.dumps(answer.body)
+    assert "manager.log" in answer.body["hint"]
+    assert "ZeroDivisionError" in caplog.text  # it is in the log, with all there is to know
