@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from rookery._os import kernel
 from rookery.daemon.keeper import home as places
 from rookery.daemon.keeper.children import Child, Children
 from rookery.daemon.keeper.programs import Command, Managers, Respawned, manager_spec
@@ -56,6 +57,8 @@ class Keeper:
         self.leaving_by: float | None = None
         self.handover_by: float | None = None
         """While it waits for the manager of a killed keeper to bring everything."""
+        self.handover_from = 0
+        """That manager's pid; when it dies over this there is nothing to wait for."""
         self.reexec_to: Command | None = None
         self.is_checked = False
         self._check: Child | None = None
@@ -203,7 +206,7 @@ class Keeper:
         if self._old_manager_by is not None and now > self._old_manager_by and self.managers.leaving is not None:
             os.kill(self.managers.leaving.pid, signal.SIGKILL)
             self._old_manager_by = None
-        if self.handover_by is not None and now > self.handover_by:
+        if self.handover_by is not None and (now > self.handover_by or not kernel.is_alive(self.handover_from)):
             self.handed_over()
         self.managers.current.start_if_due(self.complain)
         self.collector.start_if_due(self.complain)
@@ -216,7 +219,7 @@ class Keeper:
     def next_due(self) -> float | None:
         """When tick() has something to do, in monotonic seconds."""
         moments = [self.managers.due, self.collector.due, self.leaving_by, self.handover_by, self._old_manager_by]
-        if self.children.is_settling:
+        if self.children.is_settling or self.handover_by is not None:
             moments.append(time.monotonic() + 0.02)
         return min((moment for moment in moments if moment is not None), default=None)
 

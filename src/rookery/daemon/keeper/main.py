@@ -1,8 +1,8 @@
 """How a keeper begins.
 
-``python -I -S -c '...; main()' [ROOT] rookery-keeper [--take-lock=FD | --resume=FD] HOME``
+``python -I -S -c '...; main()' [ROOT] rookery-keeper [--take-lock=FD --from=PID | --resume=FD] HOME``
 
---take-lock: the keeper before was killed; FD is the home's lock, from its manager, which brings the rest. The process
+--take-lock: the keeper before was killed; FD is the home's lock, from its manager PID, which brings the rest. The process
 puts itself outside of the manager's tree first. --resume: the image before has left its state in FD.
 """
 
@@ -56,6 +56,7 @@ def _begin(home: str, options: dict[str, str]) -> Loop:
     loop = Loop(lambda send: Keeper(home, own_command(), store, children, send=send), None)
     loop.keeper.life_writer = life_writer
     if "take-lock" in options:
+        loop.keeper.handover_from = int(options["from"])
         loop.keeper.handover_by = time.monotonic() + HANDOVER_WITHIN
     else:
         loop.keeper.managers.current.want()
