@@ -7,6 +7,7 @@ each of ours. Exit code 0 or 1. Loopback only; ends everything it started.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -107,7 +108,8 @@ class Soak:
         killed = time.monotonic()
         for name in names:
             if pids[name]:
-                os.kill(pids[name], signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # on its way out since its keeper was killed
+                    os.kill(pids[name], signal.SIGKILL)
         if mortal:
             self.mortals += 1
             os.kill(mortal, signal.SIGKILL)

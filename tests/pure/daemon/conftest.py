@@ -13,43 +13,47 @@ import pytest
 from rookery._base.framing import FrameBuffer, frame
 from rookery._os import kernel
 from rookery.daemon.keeper.children import Children
-from rookery.daemon.keeper.loop import Keeper
-from rookery.daemon.keeper.respawn import Respawned
+from rookery.daemon.keeper.core import Keeper
+from rookery.daemon.keeper.home import Home
+from rookery.daemon.keeper.loop import Loop
+from rookery.daemon.keeper.programs import own_command
 from rookery.daemon.keeper.store import DescriptorStore
 from rookery.daemon.keeper.wire import Connection
 from rookery.testing import wait_until
 
 
-class PaperKeeper(Keeper):
-    """Everything but the loop, the signals and the manager."""
+class PaperKeeper(Loop):
+    """Everything but the signals and the manager."""
 
     def __init__(self, home):
-        self.home, self.scope, self.run_folder = home, "0badcafe", home
-        self.children = Children(filler=-1, open_files=1024)
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self.store = DescriptorStore(lock=null, life=os.dup(null))
-        self.epoch = 0
+        store = DescriptorStore(lock=null, life=os.dup(null))
+        self.children = Children(filler=-1, open_files=1024)
+        self.store = store
+        self.keeper = Keeper(Home(home, "0badcafe", home), own_command(), store, self.children, send=self._send)
         self.said = []
-        self.manager = Respawned(lambda _: None)
-        self.collector = Respawned(lambda _: None)
-        self._leaseholder = None
+        self.keeper.complain = self.said.append
         self._connections = {}
-        self._leaving = None
-        self._is_asked_to_end = False
         self._selector = selectors.DefaultSelector()
-
-    def _complain(self, text):
-        self.said.append(text)
-
-    def leave(self):
-        self._leaving = 0.0
 
     @property
     def is_leaving(self):
-        return self._leaving is not None
+        return self.keeper.leaving_by is not None
+
+    @property
+    def epoch(self):
+        return self.keeper.epoch
+
+    @property
+    def scope(self):
+        return self.keeper.scope
+
+    @property
+    def collector(self):
+        return self.keeper.collector
 
     def ask_to_end(self):
-        self._is_asked_to_end = True
+        self.keeper._is_asked_to_end = True
 
     def accept(self):
         """A client, as if it had connected."""
@@ -65,7 +69,10 @@ class PaperKeeper(Keeper):
         while ready := self._selector.select(0):
             before = len(self._connections)
             for key, events in ready:
-                self._serve(key.data, events)
+                if isinstance(key.data, Connection):
+                    self._serve(key.data, events)
+                else:
+                    key.data()
             if all(events == selectors.EVENT_WRITE for _, events in ready) and len(self._connections) == before:
                 break
 

@@ -10,9 +10,10 @@ import pytest
 
 from capabilities import needs_root
 from rookery import errors
-from rookery.config.spec import LogSpec
+from rookery.config.spec import AppSpec, LogSpec
 from rookery.daemon.manager import plumbing as module
-from rookery.daemon.manager.plumbing import InstancePlumbing, make_pipe
+from rookery.daemon.manager.pipes import make_pipe
+from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
 from rookery.process.spec import SpawnSpec
 
 
@@ -60,11 +61,18 @@ class Set:
         self.folder = folder
         self.keeper, self.collector = PaperKeeper(), PaperCollector()
         self.spec = SpawnSpec(("/bin/x",))
+        self.app = AppSpec(
+            name="web", command=("/bin/x",), cwd="/", logs=LogSpec(max_size=5, keep=2, timestamps=True)
+        )
+        self.words = []
         self.plumbing = InstancePlumbing(
-            "4",
-            lambda: self.spec,
-            logs=lambda: LogSpec(max_size=5, keep=2, timestamps=True),
-            paths=lambda: (str(folder / "web.out.log"), str(folder / "web.err.log")),
+            Wants(
+                "4",
+                lambda: self.app,
+                lambda: self.spec,
+                lambda: (str(folder / "web.out.log"), str(folder / "web.err.log")),
+                self.words.append,
+            ),
             run_folder=str(folder / "run"),
             keeper=self.keeper,
             collector=self.collector,
@@ -155,7 +163,7 @@ async def test_an_unknown_user_is_told_as_such(set_, monkeypatch):
     def unknown():
         raise errors.UserUnknown("nobody at all")
 
-    monkeypatch.setattr(set_.plumbing, "_make_spec", unknown)
+    monkeypatch.setattr(set_.plumbing, "_wants", set_.plumbing._wants._replace(make_spec=unknown))
     with pytest.raises(errors.UserUnknown):
         await set_.plumbing.prepare(3)
 
@@ -163,11 +171,11 @@ async def test_an_unknown_user_is_told_as_such(set_, monkeypatch):
 async def test_the_next_manager_takes_the_pipes_back(set_):
     await set_.plumbing.prepare(3)
     await set_.collector.close_pipes("4", 3)
-    await set_.plumbing.recover(3)
+    await set_.plumbing.recover(3, os.getpid())
     assert ("4", 3) in set_.collector.opened
     set_.keeper.drop(["log/4/3/out"])
     await set_.collector.close_pipes("4", 3)
-    await set_.plumbing.recover(3)  # half of them is as good as nothing
+    await set_.plumbing.recover(3, os.getpid())  # half of them is as good as nothing
     assert set_.collector.opened == {}
 
 
@@ -183,7 +191,7 @@ async def test_pipes_are_found_where_the_process_has_them(set_, monkeypatch):
         "open",
         lambda path, *a, **k: real_open(f"/proc/self/fd/{places[path]}" if path in places else path, *a, **k),
     )
-    await set_.plumbing.rescue(3, 77)
+    await set_.plumbing.recover(3, 77)
     monkeypatch.undo()
     pipes = set_.collector.opened["4", 3]
     os.write(pipes.err, b"x")
@@ -196,7 +204,7 @@ async def test_pipes_are_found_where_the_process_has_them(set_, monkeypatch):
 
 @pytest.mark.parametrize("what", ["gone", "no-pipe"])
 async def test_a_process_without_our_pipes(set_, what, caplog):
-    await set_.plumbing.rescue(3, os.getpid() if what == "no-pipe" else 2**22 + 1)
+    await set_.plumbing.recover(3, os.getpid() if what == "no-pipe" else 2**22 + 1)
     assert set_.collector.opened == {}
     assert "is lost from here on" in caplog.text
 

@@ -12,7 +12,7 @@ from rookery._os import kernel
 from rookery._os.linux import ProcessFacts
 from rookery.apps.state import SavedInstance, SavedState
 from rookery.daemon.manager.survivors import carriers, highest_generations, newest, of_log_name, orphans
-from rookery.testing import FakeClock, wait_until
+from rookery.testing import wait_until
 
 
 def child(key, generation, ended=False):
@@ -91,8 +91,8 @@ def facts(pid, start_time=10, session=None):
 
 def found(saved, carrying=(), children=()):
     state = SavedState(scope="s", boot_id="b", epoch=1, next_id=9, saved_at=1.0, instances=[saved])
-    survivors = orphans(state, dict.fromkeys(children, None), dict(carrying), FakeClock(), {})
-    return {unit: (one._process.pid, one.generation) for unit, one in survivors.items()}
+    survivors = orphans(state, dict.fromkeys(children, None), dict(carrying), 1_700_000_000.0)
+    return {one.unit: (one.pid, one.generation) for one in survivors}
 
 
 def saved(**fields):

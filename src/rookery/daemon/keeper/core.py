@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rookery.daemon.keeper.home import Home
     from rookery.daemon.keeper.wire import Connection
 
 MANAGER = "@manager"
@@ -37,16 +38,14 @@ class Keeper:
 
     def __init__(
         self,
-        home: str,
+        home: Home,
         command: Command,
         store: DescriptorStore,
         children: Children,
         *,
         send: Callable[[Connection, dict[str, object]], None],
     ) -> None:
-        self.home = home
-        self.scope = places.read_scope(home)
-        self.run_folder = places.make_run_folder(home, self.scope)
+        self.home, self.scope, self.run_folder = home
         self.children = children
         self.store = store
         self.epoch = 0

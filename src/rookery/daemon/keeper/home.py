@@ -5,12 +5,33 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from collections import namedtuple
 
 from rookery import errors
 from rookery._base.ids import new_scope
 
+TYPE_CHECKING = False
 _PRIVATE = 0o700
 _SCOPE_LENGTH = 8
+
+
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Home(NamedTuple):
+        """A home's path, its scope, and the folder of its sockets."""
+
+        path: str
+        scope: str
+        run_folder: str
+else:
+    Home = namedtuple("Home", "path scope run_folder")
+
+
+def open_home(path: str) -> Home:
+    """The home at path, its scope and run folder made where they are missing. Raises RookeryError, OSError."""
+    scope = read_scope(path)
+    return Home(path, scope, make_run_folder(path, scope))
 
 
 def take_lock(home: str) -> int:

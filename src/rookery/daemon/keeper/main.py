@@ -51,9 +51,10 @@ def _begin(home: str, options: dict[str, str]) -> Loop:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     children = Children(filler=fill_low_numbers(LOW_NUMBERS), open_files=soft)
+    found = places.open_home(home)
     life, life_writer = os.pipe()
     store = DescriptorStore(lock=lock, life=life)
-    loop = Loop(lambda send: Keeper(home, own_command(), store, children, send=send), None)
+    loop = Loop(lambda send: Keeper(found, own_command(), store, children, send=send), None)
     loop.keeper.life_writer = life_writer
     if "take-lock" in options:
         loop.keeper.handover_from = int(options["from"])
@@ -64,7 +65,8 @@ def _begin(home: str, options: dict[str, str]) -> Loop:
 
 
 def _resume(home: str, state: int) -> Loop:
+    found = places.open_home(home)
     resumed = Resumed(state, filler=fill_low_numbers(LOW_NUMBERS))
-    loop = Loop(lambda send: Keeper(home, own_command(), resumed.store, resumed.children, send=send), resumed.listener)
+    loop = Loop(lambda send: Keeper(found, own_command(), resumed.store, resumed.children, send=send), resumed.listener)
     resumed.apply(loop.keeper)
     return loop

@@ -43,7 +43,7 @@ def answer(
     fds = connection.take_fds(request.get("fds", 0))
     verb = request.get("verb")
     try:
-        if verb not in _WITHOUT_LEASE and connection.epoch != keeper.epoch:
+        if verb not in _WITHOUT_LEASE and (not connection.epoch or connection.epoch != keeper.epoch):
             raise errors.StaleLease(
                 f"epoch {connection.epoch} is over", why=f"epoch {keeper.epoch} has been granted since"
             )
@@ -90,10 +90,12 @@ def _spawn(keeper: Keeper, _: Connection, request: dict[str, Any]) -> Reply:
         spec = from_json(request["spec"])
         fds = {number: keeper.store[str(name)] for number, name in spec.fds.items()}
         child = keeper.children.spawn(spec, fds, key, generation)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise errors.SpawnError(f"its description cannot be followed: {error!r}") from None
+    except errors.RookeryError:
+        raise
     except OSError as error:
         raise errors.ResourcesExhausted(f"the system gave no more resources: {error}") from None
+    except Exception as error:
+        raise errors.SpawnError(f"its description cannot be followed: {error!r}") from None
     return {"child": child.to_json()}, []
 
 

@@ -113,8 +113,7 @@ class KeeperClient:
         on_replaced: Callable[[], None] | None = None,
         on_failed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=self._lost)
-        self._on_lost = on_lost
+        self._link = Link(sock, name="keeper", on_event=self._on_event, on_lost=on_lost)
         self._on_terminate = on_terminate
         self._on_replaced = on_replaced or on_lost
         self._on_failed = on_failed
@@ -261,8 +260,3 @@ class KeeperClient:
             self._on_replaced()
         elif message["event"] in ("upgrade_failed", "reexec_failed"):
             self._on_failed(str(message.get("why", "the keeper's new version cannot be imported")))
-
-    def _lost(self) -> None:
-        # What fails from here on fails for the lost link, and must not be written down as the apps' failure.
-        self.is_superseded = True
-        self._on_lost()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.daemon.keeper import respawn
-from rookery.daemon.keeper.respawn import FAST, Respawned
+from rookery.daemon.keeper import programs
+from rookery.daemon.keeper.programs import FAST, Respawned
 from rookery.errors import SpawnError
 
 
@@ -20,7 +20,7 @@ class Moments:
 @pytest.fixture
 def time(monkeypatch):
     moments = Moments()
-    monkeypatch.setattr(respawn, "time", moments)
+    monkeypatch.setattr(programs, "time", moments)
     return moments
 
 
