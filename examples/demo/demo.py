@@ -133,7 +133,9 @@ def show(folder):
     load.join()
     after = {name: row["pid"] for name, row in instances().items() if name in ports}
     print(f"manager {manager} is dead, manager {again['pid']} answers {back * 1000:.0f} ms later")
-    print(f"{load.requests} requests meanwhile, {len(load.failures)} failed; pids {'unchanged' if before == after else 'CHANGED'}")
+    print(
+        f"{load.requests} requests meanwhile, {len(load.failures)} failed; pids {'unchanged' if before == after else 'CHANGED'}"
+    )
     if load.failures or before != after or again["pid"] == manager:
         raise SystemExit(f"that is not as it should be: {load.failures[:3]} {before} {after}")
 

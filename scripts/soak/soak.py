@@ -163,7 +163,9 @@ class Soak:
 
     def check_ours(self):
         for name in OURS:
-            found = subprocess.run(["pgrep", "-f", f"rookery-{name}.*{self.home}"], capture_output=True, text=True, check=False)
+            found = subprocess.run(
+                ["pgrep", "-f", f"rookery-{name}.*{self.home}"], capture_output=True, text=True, check=False
+            )
             pids = found.stdout.split()
             if len(pids) != 1:
                 self.problems.append(f"there are {len(pids)} of {name}: {pids}")
@@ -181,11 +183,15 @@ class Soak:
         self.check_lines()
         if self.load.failures:
             self.problems.append(f"{len(self.load.failures)} requests failed: {self.load.failures[:3]}")
-        print(f"{self.rounds} rounds, {self.upgrades} upgrades, {self.mortals} app deaths; "
-              f"{self.load.requests} requests, {len(self.load.failures)} failed")
+        print(
+            f"{self.rounds} rounds, {self.upgrades} upgrades, {self.mortals} app deaths; "
+            f"{self.load.requests} requests, {len(self.load.failures)} failed"
+        )
         for names, times in sorted(self.back.items()):
-            print(f"manager back after killing {names}: median {statistics.median(times) * 1000:.0f} ms, "
-                  f"longest {max(times) * 1000:.0f} ms, {len(times)} times")
+            print(
+                f"manager back after killing {names}: median {statistics.median(times) * 1000:.0f} ms, "
+                f"longest {max(times) * 1000:.0f} ms, {len(times)} times"
+            )
         for problem in self.problems:
             print("PROBLEM:", problem)
         return not self.problems

@@ -94,5 +94,7 @@ async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
 def still_waiting(instance: Instance) -> Outcome:
     """For what had not settled when the request's time was over."""
     outcome = instance.outcome("waiting", ok=True)
-    outcome.reason = f"still {instance.unit.state} when the wait's limit passed; the work goes on"
+    is_unready = instance.unit.state is State.RUNNING and not instance.unit.is_ready
+    what = "it has not said that it is ready" if is_unready else f"still {instance.unit.state}"
+    outcome.reason = f"{what} when the wait's limit passed; the work goes on"
     return outcome

@@ -33,6 +33,8 @@ def _headline(detail: dict[str, Any], *, colour: bool) -> str:
         text += f", starts again in {format_duration(detail['next_restart'])}"
     if state == "running" and not row["ready"]:
         text += ", not ready yet"
+    if detail.get("status"):
+        text += f": {harmless(detail['status'])}"
     mark = painted("●", STATE_COLOURS.get(state), on=colour)
     return f"{mark} {painted(_unit(row), BOLD, on=colour)} - {text}"
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "stop": ("stop", "stop apps; they stay known"),
     "restart": ("restart", "stop apps and start them again"),
     "delete": ("delete", "stop apps and forget them"),
+    "send": ("send", "write a line to an app's stdin"),
     "up": ("up", "run apps in the foreground, as in a container"),
     "ping": ("ping", "whether the manager runs"),
     "upgrade": ("upgrade", "put the installed version in charge; apps go on"),

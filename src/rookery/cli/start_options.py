@@ -47,6 +47,8 @@ SETTINGS = (
     Setting("--logs-max-size", ("logs", "max_size"), "SIZE", "rotate a log file at this size", "10M"),
     Setting("--logs-keep", ("logs", "keep"), "N", "rotated files to keep", "7"),
     Setting("--logs-timestamps", ("logs", "timestamps"), "on|off", "time before each line", "off"),
+    Setting("--stdin", ("stdin",), "null|pipe", "pipe: rook send can write to it", "null"),
+    Setting("--readiness-notify", ("readiness", "notify"), "on|off", "ready when it says so (sd_notify)", "off"),
     Setting("--limits-memory", ("limits", "memory"), "SIZE", "address space of each process", "the system's"),
     Setting("--limits-open-files", ("limits", "open_files"), "N", "open files of each process", "the system's"),
     Setting("--limits-processes", ("limits", "processes"), "N", "processes of the user", "the system's"),

@@ -61,6 +61,8 @@ class Client:
 
     def __init__(self, home: str) -> None:
         self.home = home
+        self.warning = ""
+        """What the manager wants everybody to know (its disk is full), as of the last answer."""
         self._path = places.control_socket(home)
 
     def is_listening(self) -> bool:
@@ -86,7 +88,7 @@ class Client:
         give_up: float | None = None
         while True:
             try:
-                status, payload = self._exchange(message, deadline)
+                status, payload, self.warning = self._exchange(message, deadline)
                 return _answer(status, payload)
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 # Not waited for, unless this very request has already seen a manager.
@@ -128,7 +130,7 @@ class Client:
             raise
         return connection
 
-    def _exchange(self, message: bytes, deadline: float) -> tuple[int, bytes]:
+    def _exchange(self, message: bytes, deadline: float) -> tuple[int, bytes, str]:
         with self._connect(deadline) as connection:
             _send(connection, message, deadline)
             raw = bytearray()
@@ -181,8 +183,8 @@ def _send(connection: socket.socket, message: bytes, deadline: float) -> None:
             raise _CutError(sent=len(rest) < len(message)) from error
 
 
-def _parse(raw: bytearray, *, ended: bool) -> tuple[int, bytes] | None:
-    """Status and body, or None while something is missing. Raises ValueError or IndexError for no HTTP."""
+def _parse(raw: bytearray, *, ended: bool) -> tuple[int, bytes, str] | None:
+    """Status, body and the manager's warning, or None while something is missing. Raises ValueError or IndexError for no HTTP."""
     end = raw.find(b"\r\n\r\n")
     if end < 0:
         if len(raw) >= 5 and not raw.startswith(b"HTTP/"):
@@ -195,14 +197,15 @@ def _parse(raw: bytearray, *, ended: bool) -> tuple[int, bytes] | None:
         name, _, value = line.partition(":")
         fields[name.strip().lower()] = value.strip()
     start = end + 4
+    warning = fields.get("rookery-warning", "")
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = _unchunked(raw, start)
-        return None if body is None else (status, body)
+        return None if body is None else (status, body, warning)
     length = fields.get("content-length")
     if length is None:
-        return (status, bytes(raw[start:])) if ended else None
+        return (status, bytes(raw[start:]), warning) if ended else None
     stop = start + int(length)
-    return (status, bytes(raw[start:stop])) if len(raw) >= stop else None
+    return (status, bytes(raw[start:stop]), warning) if len(raw) >= stop else None
 
 
 def _unchunked(raw: bytearray, at: int) -> bytes | None:

@@ -68,6 +68,8 @@ class InstanceDetail(msgspec.Struct, kw_only=True):
     next_restart: float | None
     """Seconds until the next start while in backoff."""
     tree: list[ProcessRow]
+    status: str
+    """What it says of itself (STATUS= on its notify socket)."""
     log_out: str
     log_err: str
 
@@ -124,6 +126,13 @@ class ActRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     selectors: list[str]
     wait: Wait = "settled"
     timeout: float = 30.0
+
+
+class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Write text to the stdin of apps, as it is."""
+
+    selectors: list[str]
+    text: str
 
 
 class UpgradeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -26,6 +26,17 @@ class Service(Protocol):
         """The manager's own facts."""
         ...
 
+    def warning(self) -> str:
+        """What everybody should know who asks anything (the state cannot be saved), or ""."""
+        ...
+
+    def send(self, selectors: list[str], data: bytes) -> list[InstanceRow]:
+        """Write to the stdin of the matching instances, to each all of it or nothing; return whom.
+
+        Raises NothingMatched, UsageError (its stdin is no pipe, too long), OperationFailed (it does not read).
+        """
+        ...
+
     def rows(self, selectors: list[str]) -> list[InstanceRow]:
         """The matching instances by id; all of them for no selector. Raises NothingMatched."""
         ...

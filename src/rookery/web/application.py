@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
 from rookery import errors
-from rookery.control.messages import ActRequest, Problem, StartRequest, UpgradeRequest
+from rookery.control.messages import ActRequest, Problem, SendRequest, StartRequest, UpgradeRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from rookery.control.service import Service, Verb
 
@@ -39,13 +41,34 @@ def application(service: Service) -> Starlette:
                 Route(f"/v1/{verb}", routes.act(verb), methods=["POST"])  # type: ignore[arg-type]
                 for verb in ("start", "stop", "restart", "delete")
             ),
+            Route("/v1/send", routes.send, methods=["POST"]),
             Route("/v1/upgrade", routes.upgrade, methods=["POST"]),
             Route("/v1/kill", routes.kill, methods=["POST"]),
         ],
+        middleware=[Middleware(_Warned, service=service)],
         exception_handlers={errors.RookeryError: _rookery_error, HTTPException: _http_error, Exception: _defect},
     )
     served.router.redirect_slashes = False  # an unknown path is unknown
     return served
+
+
+class _Warned:
+    """Puts the service's warning beside every answer, in the field Rookery-Warning."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        warning = self._service.warning()
+
+        async def with_warning(message: Message) -> None:
+            if warning and message["type"] == "http.response.start":
+                value = " ".join(warning.split()).encode("latin-1", "replace")
+                message["headers"] = [*message["headers"], (b"rookery-warning", value)]
+            await send(message)
+
+        await self._app(scope, receive, with_warning)
 
 
 class _Routes:
@@ -72,6 +95,10 @@ class _Routes:
             return _json(await self._service.act(verb, await _body(request, ActRequest)))
 
         return endpoint
+
+    async def send(self, request: Request) -> Response:
+        body = await _body(request, SendRequest)
+        return _json(self._service.send(body.selectors, body.text.encode()))
 
     async def upgrade(self, request: Request) -> Response:
         await self._service.upgrade(await _body(request, UpgradeRequest))

@@ -61,9 +61,7 @@ class Set:
         self.folder = folder
         self.keeper, self.collector = PaperKeeper(), PaperCollector()
         self.spec = SpawnSpec(("/bin/x",))
-        self.app = AppSpec(
-            name="web", command=("/bin/x",), cwd="/", logs=LogSpec(max_size=5, keep=2, timestamps=True)
-        )
+        self.app = AppSpec(name="web", command=("/bin/x",), cwd="/", logs=LogSpec(max_size=5, keep=2, timestamps=True))
         self.words = []
         self.plumbing = InstancePlumbing(
             Wants(

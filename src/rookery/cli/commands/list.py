@@ -55,6 +55,8 @@ def _rows(selectors: list[str]) -> list[dict[str, Any]]:
             raise NothingMatched(f"nothing matches {' '.join(selectors)}", why=f"no manager runs for {home}")
         return []
     rows: list[dict[str, Any]] = client.request("GET", with_selectors("/v1/instances", selectors))[1]
+    if client.warning:
+        say(f"warning: {client.warning}")
     return rows
 
 

@@ -132,9 +132,11 @@ def _point(link: str, run: str) -> None:
 def remove_run_folder(home: str, run: str) -> None:
     """Leave nothing behind in the run folder; what cannot be removed stays."""
     try:
-        for name in os.listdir(run):  # sockets, and a pipe whose maker was killed before it took the name away
-            os.unlink(os.path.join(run, name))
-        os.rmdir(run)
+        for folder in (os.path.join(run, "n"), run):
+            if os.path.isdir(folder):
+                for name in os.listdir(folder):  # sockets, and a pipe whose maker was killed before its name was gone
+                    os.unlink(os.path.join(folder, name))
+                os.rmdir(folder)
         link = os.path.join(home, "run")
         if os.path.islink(link):
             os.unlink(link)

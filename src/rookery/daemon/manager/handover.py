@@ -71,7 +71,7 @@ async def hand_over(home: str, taken: Taken) -> None:
 async def _start_keeper(home: str) -> None:
     root = places.package_root()
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.daemon.keeper.main import main; main()"
-    argv = (sys.executable, "-I", "-S", "-c", code, root, "rookery-keeper")
+    argv: tuple[str, ...] = (sys.executable, "-I", "-S", "-c", code, root, "rookery-keeper")
     argv += (f"--take-lock={_LOCK}", f"--from={os.getpid()}", home)
     spawned = spawn_process(SpawnSpec(argv, cwd="/"), {2: 2, _LOCK: _LOCK})
     if spawned.pidfd >= 0:

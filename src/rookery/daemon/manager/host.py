@@ -54,6 +54,22 @@ class Host:
             collector_pid=self._taken.collector.pid,
         )
 
+    def warning(self) -> str:
+        """See Service."""
+        return self._taken.store.problem
+
+    def send(self, selectors: list[str], data: bytes) -> list[InstanceRow]:
+        """See Service."""
+        if not selectors:
+            raise errors.UsageError("send to what?", hint="name an app, or say all")
+        chosen = self._apps.instances(selectors)
+        for one in chosen:
+            plumbing = self._taken.outfitter.given.get(one.unit.key)
+            if plumbing is None or one.unit.pid is None:
+                raise errors.OperationFailed(f"{one.app.spec.name}:{one.index} does not run", hint="see: rook list")
+            plumbing.write(data)
+        return [one.row() for one in chosen]
+
     def rows(self, selectors: list[str]) -> list[InstanceRow]:
         """See Service."""
         return [one.row() for one in self._apps.instances(selectors)]
@@ -75,6 +91,7 @@ class Host:
             generation=unit.generation,
             next_restart=left,
             tree=_tree(one),
+            status=one.status,
             log_out=out,
             log_err=err,
         )
