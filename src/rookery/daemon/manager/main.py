@@ -68,7 +68,13 @@ async def _run(home: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leaving.set)
     terminating = asyncio.Event()  # may be asked for before there is a host
-    taken = await take_over(home, clock, on_lost=leaving.set, on_terminate=terminating.set)
+    lost = asyncio.Event()
+
+    def on_lost() -> None:
+        lost.set()
+        leaving.set()
+
+    taken = await take_over(home, clock, on_lost=on_lost, on_terminate=terminating.set)
     host = Host(home, taken, clock, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
     keep(asyncio.ensure_future(_stay_reachable(home, clock, leaving)))
     keep(asyncio.ensure_future(_terminate(terminating, host)))
@@ -79,7 +85,7 @@ async def _run(home: str) -> None:
     _log.info("managing %s with epoch %s", home, taken.keeper.epoch)
     gc.freeze()  # what is there now stays; collections look at what comes later
     await leaving.wait()
-    server.should_exit = True
+    server.leave(at_once=lost.is_set())  # without a keeper nothing can be finished
     await asyncio.wait([serving])
     if (error := serving.exception()) is not None:
         _log.error("the server ended by itself", exc_info=error)
