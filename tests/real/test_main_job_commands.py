@@ -126,6 +126,13 @@ def test_show(shop):
     assert detail["tree"][0]["pid"] == detail["row"]["pid"]
 
 
+def test_cpu_and_memory_come_with_the_first_samples(rook):
+    rook.start("idle.py", "idle")
+    row = wait_until(lambda: (row := rook.row("idle"))["cpu"] is not None and row, DEADLINE, "two samples")
+    assert row["memory"] > 1_000_000
+    assert row["cpu"] >= 0.0
+
+
 def test_logs(shop):
     wait_until(lambda: shop.log("worker") and shop.log("web") and shop.log("web", index=1), DEADLINE, "all output")
     assert shop.ok("logs", "worker", "-n", "1") == "good morning\n"

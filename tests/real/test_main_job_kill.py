@@ -56,6 +56,21 @@ def test_kill_while_a_restart_is_running(rook):
     assert_nothing_is_left(rook, run)
 
 
+def test_two_kills_at_once_are_one(rook):
+    rook.start("ignores_term.py", "deaf", options=["--graceful-timeout", "500ms"])
+    wait_until(lambda: rook.log("deaf"), DEADLINE, "the program")
+    run = rook.run_folder
+    with rook.popen("kill") as first:
+        rook.wait_for("deaf", state="stopping")
+        refused = rook("start", rook.programs / "idle.py")
+        with rook.popen("kill") as second:
+            said = [first.communicate(timeout=DEADLINE), second.communicate(timeout=DEADLINE)]
+    assert (first.returncode, second.returncode) == (0, 0), said
+    assert refused.code == 1
+    assert "on its way out" in refused.err
+    assert_nothing_is_left(rook, run)
+
+
 def test_the_next_manager_goes_on_with_a_kill(rook):
     rook.start("ignores_term.py", "deaf", options=["--graceful-timeout", "500ms"])
     rook.start("idle.py", "idle")

@@ -4,10 +4,12 @@ import errno
 import os
 import resource
 import sys
+import tempfile
 
 import pytest
 
 from rookery import errors
+from rookery._os import kernel
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
 from rookery.testing.wire import Wire, python
@@ -90,6 +92,7 @@ AS_NOBODY = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from rookery import errors
+from rookery._os import kernel
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
 closed = sys.argv[2]
@@ -107,10 +110,9 @@ def source_root():
     return os.path.dirname(os.path.dirname(errors.__file__))
 
 
-def test_another_user_and_a_closed_folder_for_who_is_not_root(tmp_path):
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    with Wire() as wire:
+def test_another_user_and_a_closed_folder_for_who_is_not_root():
+    with tempfile.TemporaryDirectory(dir="/tmp") as closed, Wire() as wire:
+        os.chmod(closed, 0)
         pid = spawn(wire, python(AS_NOBODY, source_root(), closed))
         said = [wire.line() for _ in range(3)]
         os.waitpid(pid, 0)
@@ -161,10 +163,29 @@ def test_too_few_descriptors_at_any_step(few_descriptors, free, fds):
             os.close(spawned.pidfd)
 
 
+@pytest.mark.parametrize("step", ["pidfd_open", "start_time"])
+def test_no_descriptor_left_to_own_the_child_with(monkeypatch, step):
+    def exhausted(pid):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(kernel, step, exhausted)
+    with pytest.raises(errors.ResourcesExhausted):
+        spawn_process(SpawnSpec(("/bin/sleep", "1000")), {})
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="needs /proc")
+def test_no_descriptor_to_look_with_is_not_taken_for_nobody_there(few_descriptors):
+    few_descriptors(0)
+    for look in (kernel.facts, kernel.is_alive, lambda pid: list(kernel.processes())):
+        with pytest.raises(OSError, match="Too many open files"):
+            look(os.getpid())
+
+
 IGNORING = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from rookery import errors
+from rookery._os import kernel
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
 import asyncio

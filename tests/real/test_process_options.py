@@ -124,9 +124,13 @@ def test_ours_stay_ours_and_close_on_exec(show, zero):
 
 
 def test_the_open_file_limit_given_back_is_the_childs_alone(show):
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert show(open_files=123)["nofile"] == [123, before[1]]
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard))
+    try:
+        assert show(open_files=123)["nofile"] == [123, hard]
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (500, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("env", [{}, {"PWD": "/"}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8", "A": "ö"}])

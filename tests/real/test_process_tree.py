@@ -106,6 +106,22 @@ async def test_a_runaway_does_not_survive_a_leader_that_ends_by_itself(spawn, wi
     assert not kernel.is_alive(*runaway)
 
 
+async def test_who_had_a_session_of_its_own_and_is_a_zombie_of_the_leader_is_reaped(spawn, wire):
+    code = (
+        SAY
+        + """
+if os.fork() == 0:
+    os.setsid()
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+say("ended")
+"""
+    )
+    handle, tree = await spawn(code + STAYS)
+    assert wire.line() == "ended"
+    await stop(handle, tree, StopPlan(graceful_timeout=20), CLOCK)
+
+
 async def test_who_ignores_sigterm_is_killed_after_the_grace(spawn, wire):
     handle, tree = await spawn(SAY + "signal.signal(15, signal.SIG_IGN); say(os.getpid())" + STAYS)
     born(wire)

@@ -149,7 +149,17 @@ async def test_the_end_of_the_block_leaves_nothing(spawner, clock, crashing):
 @pytest.mark.parametrize("turns", [*range(12), 30])
 @pytest.mark.parametrize("cancels", [1, 2, 3])
 async def test_cancelled_however_often_and_whenever_nothing_is_left(spawner, clock, turns, cancels):
-    spawner._make = lambda: FakeProcess(ignores=[signal.SIGTERM])
+    graces = []
+
+    class Stubborn(FakeProcess):
+        def signal(self, number):
+            if number == signal.SIGTERM:
+                self.asked_at = clock.monotonic()
+            elif self.is_alive:
+                graces.append(clock.monotonic() - self.asked_at)
+            return super().signal(number)
+
+    spawner._make = lambda: Stubborn(ignores=[signal.SIGTERM])
 
     async def block():
         async with Supervisor(spawner=spawner, clock=clock) as supervisor:
@@ -167,6 +177,7 @@ async def test_cancelled_however_often_and_whenever_nothing_is_left(spawner, clo
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (spawner.alive, clock.sleepers) == ([], 0)
+    assert graces == [1.0] * len(spawner.processes)  # a cancel does not shorten them
 
 
 async def test_a_loop_that_is_torn_down_on_the_way_out_leaves_nothing(spawner, clock):

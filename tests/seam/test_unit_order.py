@@ -205,7 +205,8 @@ async def test_killing_now_needs_no_turn(stage):
     stage.spawner._make = lambda: FakeProcess(ignores=[TERM], children=1)
     unit = stage.unit()
     await unit.start()
-    unit.kill_now()
+    async with unit._turn:
+        await unit.kill()
     assert (stage.spawner.alive, stage.spawner.last.children) == ([], {})
     await let_run()
     await stage.clock.advance(100)

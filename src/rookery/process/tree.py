@@ -89,9 +89,7 @@ class ProcessTree:
         """
         is_held = False
         for process in table:
-            if process.pid == self._session and (
-                process.start_time != self._leader[1] or process.session != self._session
-            ):
+            if process.pid == self._session and process.start_time != self._leader[1]:
                 self._session = None
                 return
             is_held = is_held or self.in_session(process)

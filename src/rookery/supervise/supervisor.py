@@ -161,9 +161,7 @@ class Supervisor:
         try:
             await _each(unit.end for unit in reversed(list(self)))
         except asyncio.CancelledError:  # the loop is being torn down: this is the last moment
-            for unit in self:
-                unit.kill_now()
-            await asyncio.gather(*(unit.wait_killed() for unit in self), return_exceptions=True)
+            await asyncio.gather(*(unit.kill() for unit in self), return_exceptions=True)
             raise
         finally:
             await self.close()

@@ -224,14 +224,12 @@ class Unit:
         finally:
             await self.close()
 
-    def kill_now(self) -> None:
-        """SIGKILL to everything of it without waiting for the end; for whoever has no time left. No more starts."""
-        self._is_ending = True
-        if self._handle is not None:
-            kill_now(self._tree(self._handle))
+    async def kill(self) -> None:
+        """SIGKILL to everything of it, without waiting for a turn; for whoever has no time left. No more starts.
 
-    async def wait_killed(self) -> None:
-        """After kill_now: wait until nothing of it is left, and all is reaped. Raises StopFailed."""
+        Returns when nothing of it is left and all is reaped. Raises StopFailed.
+        """
+        self._is_ending = True
         if self._handle is not None:
             plan = StopPlan(signal=SIGKILL)
             await stop_process(self._handle, self._tree(self._handle), plan, self._clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,9 +17,12 @@ from rookery import errors
 from rookery.control.messages import ActRequest, Problem, SendRequest, StartRequest, UpgradeRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from rookery.control.messages import ActionResult
     from rookery.control.service import Service, Verb
 
 T = TypeVar("T")
@@ -88,11 +92,11 @@ class _Routes:
         return _json(self._service.sources(_selectors(request)))
 
     async def apply(self, request: Request) -> Response:
-        return _json(await self._service.apply(await _body(request, StartRequest)))
+        return _json(await _finished(self._service.apply(await _body(request, StartRequest))))
 
     def act(self, verb: Verb) -> object:
         async def endpoint(request: Request) -> Response:
-            return _json(await self._service.act(verb, await _body(request, ActRequest)))
+            return _json(await _finished(self._service.act(verb, await _body(request, ActRequest))))
 
         return endpoint
 
@@ -105,7 +109,18 @@ class _Routes:
         return _json({})
 
     async def kill(self, _: Request) -> Response:
-        return _json(await self._service.shut_down())
+        return _json(await _finished(self._service.shut_down()))
+
+
+async def _finished(work: Awaitable[ActionResult]) -> ActionResult:
+    try:
+        return await work
+    except asyncio.CancelledError:  # by the server, which leaves: its last turn is enough for an answer
+        raise errors.OperationFailed(
+            "the manager had to leave while it worked",
+            why="it may have done all, some or nothing of it",
+            hint="look with: rook list",
+        ) from None
 
 
 def _selectors(request: Request) -> list[str]:

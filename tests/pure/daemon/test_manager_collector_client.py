@@ -21,6 +21,7 @@ class PaperCollector:
     def __init__(self, number, units=(), die_at=None, refuse=()):
         self.pid, self.units, self.die_at, self.refuse = number, list(units), die_at, refuse
         self.told, self.socks, self.fds = [], [], []
+        self.is_slow, self.held = False, []
 
     def connect(self):
         ours, theirs = socket.socketpair()
@@ -51,7 +52,18 @@ class PaperCollector:
             answer["offsets"] = {"err": [f"/logs/{unit[0]}", 7]}
         elif request["verb"] == "open" and unit[0] in self.refuse:
             answer = {"ok": False, "error": "ValueError: no"}
-        sock.sendall(frame(json.dumps({"id": request["id"], **answer}).encode()))
+        data = frame(json.dumps({"id": request["id"], **answer}).encode())
+        if self.is_slow and request["verb"] == "open":
+            self.held.append((sock, data))
+        else:
+            sock.sendall(data)
+
+    def hurry(self):
+        """Answer what was held back, and from now on at once."""
+        self.is_slow = False
+        for sock, data in self.held:
+            sock.sendall(data)
+        self.held.clear()
 
     def _drop(self, sock):
         asyncio.get_running_loop().remove_reader(sock)
@@ -182,8 +194,10 @@ async def test_pipes_that_are_opened_while_a_collector_is_being_told(row, client
     await client.open(pipes("4"))
     row.die()
     second = row.next()
-    await until(lambda: "hello" in [verb for verb, *_ in second.told])
+    second.is_slow = True
+    await until(lambda: second.held)  # it has been told of one, and the client waits for its answer
     await client.open(pipes("5"))
+    second.hurry()
     await until(lambda: client.pid == 2)
     assert sorted(second.verbs("open")) == [("4", 1), ("5", 1)]
 

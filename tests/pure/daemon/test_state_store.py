@@ -17,6 +17,7 @@ from rookery import errors
 from rookery.apps.state import SavedState
 from rookery.daemon.manager import store as module
 from rookery.daemon.manager.store import Store, load, write
+from rookery.testing.clock import let_run
 
 SAMPLES = Path(__file__).parent / "data"
 
@@ -34,12 +35,13 @@ class Written:
     """Stands in for write(): counts, and may fail."""
 
     def __init__(self, monkeypatch):
-        self.states, self.error = [], None
+        self.states, self.error, self.failures = [], None, 0
         self.real = write
         monkeypatch.setattr(module, "write", self)
 
     def __call__(self, path, data):
         if self.error is not None:
+            self.failures += 1
             raise self.error
         self.states.append(json.loads(data)["next_id"])
         self.real(path, data)
@@ -152,7 +154,9 @@ async def test_a_change_during_a_write_is_written_too(path, counter, monkeypatch
     store.changed()
     second = asyncio.ensure_future(store.save())
     first.cancel()  # the write goes on: two at once would write into one file
-    await asyncio.sleep(0)
+    for _ in range(3):
+        await let_run()
+        await asyncio.to_thread(lambda: None)  # behind whatever has been given to the threads
     assert values == [0]
     gate.set()
     await second
@@ -203,10 +207,13 @@ async def test_a_full_disk_leaves_the_last_state_whole_and_is_tried_again(path, 
     assert len(caplog.records) == 1  # said once, however often it is tried
     assert load(path).next_id == 1
     assert counter.saved == [1]
+    async with asyncio.timeout(10):
+        while written.failures < 5:  # noqa: ASYNC110 - by itself: nobody asks again, and nobody tells
+            await asyncio.sleep(0.001)
     written.error = None
     saved = asyncio.Event()
     counter.saved = Told(saved)
-    await asyncio.wait_for(saved.wait(), 10)  # by itself: nobody asks again
+    await asyncio.wait_for(saved.wait(), 10)
     assert load(path).next_id == 2
     await store.close()
 

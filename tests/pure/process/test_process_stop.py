@@ -25,7 +25,7 @@ class ForkingTree:
 
     def members(self):
         self.looks += 1
-        self.log.append("look")
+        self.log.append(("look", self.leader.is_alive))
         leader = [(self.leader.pid, self.leader.start_time)] if self.leader.is_alive else []
         return leader + [(pid, 0) for pid in sorted(self.strays)]
 
@@ -59,7 +59,7 @@ async def test_the_tree_is_looked_at_before_the_leader_hears_of_it(clock):
     tree = ForkingTree(leader, strays=0)
     await run(clock, stop(leader, tree, StopPlan(scope="leader"), clock))
     assert leader.signals == [TERM]
-    assert tree.log[0] == "look"
+    assert tree.log[0] == ("look", True)
 
 
 async def test_who_forks_while_he_is_killed_is_looked_for_again(clock):

@@ -110,7 +110,7 @@ def test_an_orphaned_grandchild_in_a_session_of_its_own(lifeline, before):
 
 def test_a_thread(before):
     end = threading.Event()
-    thread = threading.Thread(target=end.wait, name="forgotten")
+    thread = threading.Thread(target=end.wait, name="forgotten", daemon=True)
     thread.start()
     assert found(before) == "thread forgotten"
     end.set()
@@ -136,7 +136,7 @@ def test_what_goes_in_time_is_no_leak(monkeypatch):
     monkeypatch.setattr(leaks, "_SETTLE", 20.0)
     before = leaks.take()
     seen = threading.Event()
-    thread = threading.Thread(target=seen.wait)
+    thread = threading.Thread(target=seen.wait, daemon=True)
     thread.start()
     compare = leaks._compare
     monkeypatch.setattr(leaks, "_compare", lambda *args: [compare(*args), seen.set()][0])

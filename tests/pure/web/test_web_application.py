@@ -222,6 +222,13 @@ def test_errors_are_problems(service, error, status, code, path):
     assert "look" in answer.body["hint"]
 
 
+def test_a_request_that_the_leaving_server_cuts_off_is_told(service):
+    service.error = asyncio.CancelledError()
+    answer = post(service, "/v1/stop", {"selectors": ["x"]})
+    assert (answer.status, answer.body["exit_code"]) == (409, 1)
+    assert "all, some or nothing" in answer.body["detail"]
+
+
 def test_a_defect_tells_no_traceback(service, caplog):
     service.error = ZeroDivisionError("division by zero")
     answer = call(service, "GET", "/v1/instances")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Host:
         self._leave = leave
         self._began = clock.monotonic()
         self._sampler = Sampler(INDEX.cookie)
+        self._ending: asyncio.Task[ActionResult] | None = None
 
     def ping(self) -> Ping:
         """See Service."""
@@ -122,8 +124,15 @@ class Host:
             raise errors.OperationFailed("the manager is on its way out", hint="try again in a moment")
 
     async def shut_down(self) -> ActionResult:
-        """See Service. What is asked for meanwhile is refused; where something could not be stopped it stays."""
-        self._refuse_while_leaving()
+        """See Service. Who asks again meanwhile gets the same answer, all else is refused.
+
+        Where something could not be stopped the manager stays.
+        """
+        if self._ending is None or not self._apps.is_leaving:
+            self._ending = asyncio.ensure_future(self._shut_down())
+        return await asyncio.shield(self._ending)
+
+    async def _shut_down(self) -> ActionResult:
         try:
             result = await self._apps.stop_all()
             if result.expired:

@@ -107,11 +107,11 @@ async def _run(home: str, *, is_upgrade: bool) -> None:
             await taken.keeper.reexec(sys.executable, places.package_root())
     gc.freeze()  # what is there now stays; collections look at what comes later
     await leaving.wait()
+    upgrade.replaced()
+    server.leave(at_once=lost.is_set())  # without a keeper nothing can be finished
     if lost.is_set():
         _log.warning("the keeper was killed; another one is started")
         await hand_over(home, taken)
-    upgrade.replaced()
-    server.should_exit = True
     await asyncio.wait([serving])
     if (error := serving.exception()) is not None:
         _log.error("the server ended by itself", exc_info=error)

@@ -22,6 +22,14 @@ class Server(uvicorn.Server):
         """Leave the handlers as they are."""
         yield
 
+    def leave(self, *, at_once: bool) -> None:
+        """Take no connection from now on: the next manager does. Requests get two seconds, or none (at_once)."""
+        for listening in self.servers:
+            listening.close()
+        if at_once:
+            self.config.timeout_graceful_shutdown = 0
+        self.should_exit = True
+
 
 def make_server(application: Starlette) -> Server:
     """A server for the control API, quiet and without what the API does not need."""
