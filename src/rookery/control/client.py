@@ -184,7 +184,10 @@ def _send(connection: socket.socket, message: bytes, deadline: float) -> None:
 
 
 def _parse(raw: bytearray, *, ended: bool) -> tuple[int, bytes, str] | None:
-    """Status, body and the manager's warning, or None while something is missing. Raises ValueError or IndexError for no HTTP."""
+    """Status, body and the manager's warning, or None while something is missing.
+
+    Raises ValueError or IndexError for what is no HTTP.
+    """
     end = raw.find(b"\r\n\r\n")
     if end < 0:
         if len(raw) >= 5 and not raw.startswith(b"HTTP/"):

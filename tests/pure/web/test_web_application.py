@@ -18,7 +18,7 @@ ROW = InstanceRow(
     memory=None, exit=None, since=1.0,
 )  # fmt: skip
 DETAIL = InstanceDetail(
-    row=ROW, app={}, desired="running", generation=1, next_restart=None, tree=[], log_out="/o", log_err="/e"
+    row=ROW, app={}, desired="running", generation=1, next_restart=None, tree=[], log_out="/o", log_err="/e", status=""
 )
 RESULT = ActionResult(outcomes=[Outcome(name="web", index=0, id=0, ok=True, did="started", state="running")])
 
@@ -27,7 +27,16 @@ class PaperService:
     """See Service. asked: what came; error: what to raise."""
 
     def __init__(self):
-        self.asked, self.error = [], None
+        self.asked, self.error, self.said = [], None, ""
+
+    def warning(self):
+        return self.said
+
+    def send(self, selectors, data):
+        return self._answer([ROW], "send", selectors, data)
+
+    async def upgrade(self, request):
+        return self._answer(None, "upgrade", request.python, request.root)
 
     def _answer(self, answer, *asked):
         self.asked.append(asked)

@@ -9,7 +9,6 @@ import time
 
 from rookery._os import kernel
 from rookery.daemon.keeper import home as places
-from rookery.daemon.keeper.children import Child, Children
 from rookery.daemon.keeper.programs import Command, Managers, Respawned, manager_spec
 from rookery.daemon.keeper.store import LOCK, DescriptorStore
 from rookery.errors import LinkError
@@ -19,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rookery.daemon.keeper.children import Child, Children
     from rookery.daemon.keeper.home import Home
     from rookery.daemon.keeper.wire import Connection
 
@@ -62,7 +62,7 @@ class Keeper:
         self.is_checked = False
         self._check: Child | None = None
         self.life_writer = -1
-        """Nobody writes to this end of the pipe ``life``: its end of file tells the collector that the keeper is gone."""
+        """Nobody writes to this end of the pipe ``life``: its end of file tells the collector that we are gone."""
         self.code = 0
         self.ensure_reachable: Callable[[], None] = lambda: None
         """Makes the keeper's socket again where its folder was cleaned away (the loop's)."""

@@ -10,7 +10,6 @@ import time
 
 from rookery._os import kernel
 from rookery.daemon.keeper import home as places
-from rookery.daemon.keeper.core import Keeper
 from rookery.daemon.keeper.reexec import reexec
 from rookery.daemon.keeper.verbs import answer
 from rookery.daemon.keeper.wire import Connection
@@ -19,6 +18,8 @@ from rookery.errors import RookeryError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rookery.daemon.keeper.core import Keeper
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 

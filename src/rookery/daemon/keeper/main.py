@@ -2,8 +2,8 @@
 
 ``python -I -S -c '...; main()' [ROOT] rookery-keeper [--take-lock=FD --from=PID | --resume=FD] HOME``
 
---take-lock: the keeper before was killed; FD is the home's lock, from its manager PID, which brings the rest. The process
-puts itself outside of the manager's tree first. --resume: the image before has left its state in FD.
+--take-lock: the keeper before was killed; FD is the home's lock, from its manager PID, which brings the rest. The
+process puts itself outside of the manager's tree first. --resume: the image before has left its state in FD.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ async def _run(request: Request) -> int:
             plumbings[event.unit].started()
         if event.after in (State.BACKOFF, State.FATAL):
             name, _, index = event.unit.rpartition("#")
-            print(f"rook: {name}:{index} {event.after}: {event.reason}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"rook: {name}:{index} {event.after}: {event.reason}\n")
+            sys.stderr.flush()
 
     supervisor.listen(on_event)
     for spec in request.specs:
@@ -132,18 +133,23 @@ async def _until_over(supervisor: Supervisor, changed: asyncio.Event, stopping: 
 
 def _handle_signals(supervisor: Supervisor, stopping: asyncio.Event) -> None:
     """The first SIGTERM or SIGINT stops politely, the second one at once. As process 1 there is no default for them."""
+    killing: list[asyncio.Task[None]] = []
 
     def stop() -> None:
         if stopping.is_set():
-            for unit in supervisor:
-                unit.kill_now()
-            os._exit(_FORCED)
+            killing.append(asyncio.ensure_future(_kill(supervisor)))
+            return
         stopping.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+
+async def _kill(supervisor: Supervisor) -> None:
+    await asyncio.gather(*(unit.kill() for unit in supervisor), return_exceptions=True)
+    os._exit(_FORCED)
 
 
 async def _reap_for_ever() -> None:
@@ -156,7 +162,7 @@ async def _reap_for_ever() -> None:
                 found = kernel.facts(int(name))
                 if found is not None and found.ppid == 1 and found.state == "Z":
                     with suppress(ChildProcessError):
-                        os.waitpid(found.pid, os.WNOHANG)
+                        os.waitpid(found.pid, os.WNOHANG)  # noqa: ASYNC222 - it has ended
 
 
 def _exit_code(supervisor: Supervisor) -> int:

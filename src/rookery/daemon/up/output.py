@@ -1,7 +1,7 @@
 """What the apps say, on our own stdout and stderr, with a prefix where there are several.
 
-One thread reads all pipes and writes; when whoever reads our output is slow, it waits, the pipes fill and the apps wait.
-The event loop that looks after them does not.
+One thread reads all pipes and writes; when whoever reads our output is slow, it waits, the pipes fill and the apps
+wait. The event loop that looks after them does not.
 """
 
 from __future__ import annotations
