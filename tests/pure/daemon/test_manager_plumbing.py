@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -196,7 +197,10 @@ async def test_pipes_are_found_where_the_process_has_them(set_, monkeypatch):
 
 @pytest.mark.parametrize("what", ["gone", "no-pipe"])
 async def test_a_process_without_our_pipes(set_, what, caplog):
-    await set_.plumbing.rescue(3, os.getpid() if what == "no-pipe" else 2**22 + 1)
+    null = subprocess.DEVNULL
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=null, stderr=null) as process:  # noqa: ASYNC220
+        await set_.plumbing.rescue(3, process.pid if what == "no-pipe" else 2**22 + 1)
+        process.stdin.close()
     assert set_.collector.opened == {}
     assert "is lost from here on" in caplog.text
 
