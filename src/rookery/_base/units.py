@@ -33,7 +33,7 @@ def parse_duration(value: str | float) -> float:
         except (ValueError, TypeError):
             raise ValueError(f"{value!r} is not a duration; write 10, '500ms', '10s', '5m', '1h' or '1d'") from None
         except OverflowError:
-            seconds = math.inf
+            raise ValueError("a duration is not a huge number; write 10, '500ms', '10s', '5m', '1h' or '1d'") from None
     if seconds < 0 or not math.isfinite(seconds):
         raise ValueError(f"{value!r} is not a duration: it must be zero or more, and finite")
     return seconds

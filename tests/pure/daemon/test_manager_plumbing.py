@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -169,11 +170,11 @@ async def test_an_unknown_user_is_told_as_such(set_, monkeypatch):
 async def test_the_next_manager_takes_the_pipes_back(set_):
     await set_.plumbing.prepare(3)
     await set_.collector.close_pipes("4", 3)
-    await set_.plumbing.recover(3, os.getpid())
+    await set_.plumbing.recover(3, 2**22 + 1)
     assert ("4", 3) in set_.collector.opened
     set_.keeper.drop(["log/4/3/out"])
     await set_.collector.close_pipes("4", 3)
-    await set_.plumbing.recover(3, os.getpid())  # half of them is as good as nothing
+    await set_.plumbing.recover(3, 2**22 + 1)  # half of them is as good as nothing
     assert set_.collector.opened == {}
 
 
@@ -202,7 +203,10 @@ async def test_pipes_are_found_where_the_process_has_them(set_, monkeypatch):
 
 @pytest.mark.parametrize("what", ["gone", "no-pipe"])
 async def test_a_process_without_our_pipes(set_, what, caplog):
-    await set_.plumbing.recover(3, os.getpid() if what == "no-pipe" else 2**22 + 1)
+    null = subprocess.DEVNULL
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=null, stderr=null) as process:  # noqa: ASYNC220
+        await set_.plumbing.recover(3, process.pid if what == "no-pipe" else 2**22 + 1)
+        process.stdin.close()
     assert set_.collector.opened == {}
     assert "is lost from here on" in caplog.text
 
