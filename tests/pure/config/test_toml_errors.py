@@ -84,7 +84,7 @@ def test_keys_for_later_are_told_apart(project, line, key):
         ("graceful_timeout = true", "graceful_timeout", "must be a duration"),
         ("graceful_timeout = -1", "graceful_timeout", "must be zero or more"),
         ("graceful_timeout = inf", "graceful_timeout", "finite"),
-        (f"graceful_timeout = 1{'0' * 400}", "graceful_timeout", "must be zero or more, and finite"),
+        (f"graceful_timeout = 1{'0' * 400}", "graceful_timeout", "not a huge number"),
         ("instances = 0", "instances", "must be 1 or more, not 0"),
         ("instances = 'many'", "instances", "must be a number from 1 to 10000, 'max', 'half' or -1, not 'many'"),
         ("instances = '2'", "instances", "not '2'"),
