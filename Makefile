@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check lint types layers unit soak bench clean help
+.PHONY: demo test check lint types layers unit soak clean help
 
 help:            ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 12
@@ -28,6 +28,9 @@ layers: $(STAMP) ## the import rules
 
 unit: $(STAMP)   ## the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(STAMP)   ## ten minutes of killing keeper, manager and collector under load
+	$(BIN)/python scripts/soak/soak.py --seconds $(or $(SECONDS),600)
 
 clean:           ## remove what set-up made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
