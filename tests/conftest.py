@@ -1,1 +1,30 @@
-"""Puts this folder on the path: ``import capabilities`` in any test."""
+"""Puts this folder on the path (``import capabilities`` in any test), and watches skips where none may be.
+
+With ROOKERY_NOTHING_SKIPPED=1 (CI, which installs what tests need) a skipped test fails the run, unless its reason is a
+row of capabilities.MAY_BE_MISSING.
+"""
+
+from __future__ import annotations
+
+import os
+
+import capabilities
+import pytest
+
+_skipped: list[tuple[str, str]] = []
+
+
+def pytest_runtest_logreport(report):
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped.append((report.nodeid, reason.removeprefix("Skipped: ")))
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if os.environ.get("ROOKERY_NOTHING_SKIPPED") != "1":
+        return
+    wrong = [(test, reason) for test, reason in _skipped if reason not in capabilities.MAY_BE_MISSING]
+    for test, reason in wrong:
+        print(f"\nskipped where nothing may be: {test}: {reason}")
+    if wrong and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
