@@ -81,7 +81,7 @@ async def test_a_delay_that_is_over_while_others_have_their_turn_does_not_shorte
     unit = stage.unit()
     await unit.start()
     await stage.crash()
-    async with unit._turn:
+    async with unit._turns.lock:
         others = [asyncio.ensure_future(one) for one in (unit.stop(), unit.start())]
         await let_run()
         await stage.clock.advance(0.2)  # the delay is over, its turn comes third
@@ -105,7 +105,7 @@ async def test_a_stale_delay_never_starts_what_backs_off_anew(stage):
     await unit.start()
     await stage.crash()
     assert unit.state is State.BACKOFF
-    await unit._operate(lambda: unit._delay_over(stale))
+    await unit._turns.take(lambda: unit._delay_over(stale))
     assert unit.state is State.BACKOFF
 
 
@@ -129,7 +129,7 @@ async def test_a_caller_cancelled_at_any_await_changes_nothing(stage, operation,
     assert (unit.state, len(stage.spawner.alive)) == wanted
     assert stage.spawner.most_alive == 1
     assert stage.clock.sleepers == 0
-    assert unit._tasks <= {task for task in unit._tasks if "ended" in repr(task)}
+    assert unit._turns._tasks <= {task for task in unit._turns._tasks if "ended" in repr(task)}
 
 
 async def test_close_leaves_no_timer_and_no_process_is_touched(stage):
@@ -172,7 +172,7 @@ async def test_a_loop_that_is_torn_down_in_the_middle_of_a_stop_kills(stage):
     await unit.start()
     stop = asyncio.ensure_future(unit.stop())
     await let_run()
-    for task in unit._tasks:
+    for task in unit._turns._tasks:
         task.cancel()
     await asyncio.gather(stop, return_exceptions=True)
     assert (stage.spawner.alive, stage.spawner.last.children) == ([], {})
@@ -205,7 +205,7 @@ async def test_killing_now_needs_no_turn(stage):
     stage.spawner._make = lambda: FakeProcess(ignores=[TERM], children=1)
     unit = stage.unit()
     await unit.start()
-    async with unit._turn:
+    async with unit._turns.lock:
         await unit.kill()
     assert (stage.spawner.alive, stage.spawner.last.children) == ([], {})
     await let_run()

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import random as random_module
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rookery import errors
 from rookery._base.clock import Clock, SystemClock
@@ -24,14 +24,14 @@ from rookery.lifecycle.stop import SIGKILL, StopPlan
 from rookery.process.stop import is_gone, kill_now, sweep
 from rookery.process.stop import stop as stop_process
 from rookery.supervise.record import LastExit, UnitEvent
+from rookery.supervise.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from rookery.process.protocols import Handle, Spawner, Tree
     from rookery.supervise.plumbing import Plumbing
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -81,12 +81,10 @@ class Unit:
         self._history = RestartHistory()
         self._handle: Handle | None = None
         self._started = 0.0
-        self._turn = asyncio.Lock()
+        self._turns = Turns(key)
         self._changed: asyncio.Event = asyncio.Event()
         self._delay: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[object]] = set()
         self._is_ending = False
-        self._is_closed = False
         self.since = self._clock.wall()
 
     # -- what it is -----------------------------------------------------------------------------------------------
@@ -125,14 +123,14 @@ class Unit:
         starts processes cannot be reached (FATAL too), StopFailed where an earlier copy will not go, UsageError after
         close().
         """
-        return await self._operate(self._start)
+        return await self._turns.take(self._start)
 
     async def stop(self) -> bool:
         """Stop it and everything of its tree; return whether SIGKILL was needed.
 
         Raises StopFailed; it is STOPPING then until the process goes after all, or another stop() succeeds.
         """
-        return await self._operate(self._stop)
+        return await self._turns.take(self._stop)
 
     async def restart(self) -> None:
         """Stop it where it runs, then start it, with no other operation between. Raises StopFailed."""
@@ -142,7 +140,7 @@ class Unit:
             await self._start()
             self.restarts += 1
 
-        await self._operate(both)
+        await self._turns.take(both)
 
     def adopt(self, handle: Handle, generation: int, *, uptime: float, is_ready: bool = False) -> None:
         """Take over a process that runs already (or has just ended).
@@ -210,11 +208,11 @@ class Unit:
 
         An operation that is going on is given up where it is, a stop between its signals too.
         """
-        self._is_ending = self._is_closed = True
-        tasks = [*self._tasks, *([self._delay] if self._delay else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._is_ending = True
+        delay = self._delay
+        self._cancel_delay()
+        await self._turns.close()
+        await asyncio.gather(*([delay] if delay else []), return_exceptions=True)
 
     async def end(self) -> None:
         """Stop and close; whoever waits to start it gets UsageError. Raises StopFailed after having closed."""
@@ -236,35 +234,12 @@ class Unit:
 
     # -- operations; all of them run holding the turn ---------------------------------------------------------------
 
-    async def _operate(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
-        """Do work when it is its turn, to the end even if the caller is cancelled."""
-
-        async def in_turn() -> T:
-            async with self._turn:
-                return await work()
-
-        self._check_open()
-        task = self._keep(in_turn())
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if task.cancelled() and not (caller and caller.cancelling()):
-                self._check_open()  # we were closed; nobody has cancelled the caller
-            raise
-
-    def _check_open(self, *, for_start: bool = False) -> None:
-        if self._is_closed or (for_start and self._is_ending):
+    def _check_startable(self) -> None:
+        if self._is_ending:
             raise errors.UsageError(f"{self.key!r} has been closed")
 
-    def _keep(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        task: asyncio.Task[T] = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     async def _start(self) -> bool:
-        self._check_open(for_start=True)
+        self._check_startable()
         if self.state is State.RUNNING:
             return False
         if self.state is State.STOPPING:  # what an earlier stop did not get down must go before the next copy comes
@@ -321,7 +296,7 @@ class Unit:
             try:
                 forced = await stop_process(handle, tree, self.stop_plan, self._clock)
             except asyncio.CancelledError:
-                if not self._is_closed:  # the loop is being torn down
+                if not self._turns.is_closed:  # the loop is being torn down
                     kill_now(tree)
                 raise
             await self._gone(await handle.wait(), forced=forced)
@@ -356,7 +331,7 @@ class Unit:
         async def ended() -> None:
             status = await handle.wait()
             lifetime = self._clock.monotonic() - self._started
-            async with self._turn:
+            async with self._turns.lock:
                 if self._handle is not handle:
                     return
                 if self.state is State.RUNNING:
@@ -364,7 +339,7 @@ class Unit:
                 elif self.state is State.STOPPING and is_gone(self._tree(handle)):
                     await self._gone(status, forced=True)  # it outlived a stop that failed, and has gone now
 
-        self._keep(ended())
+        self._turns.keep(ended())
 
     async def _fell(self, handle: Handle, status: ExitStatus, lifetime: float) -> None:
         # What it left behind would hold its port against the next copy.
@@ -388,7 +363,7 @@ class Unit:
     async def _again(self, delay: float) -> None:
         await self._clock.sleep(delay)
         mine = asyncio.current_task()
-        await self._operate(lambda: self._delay_over(mine))
+        await self._turns.take(lambda: self._delay_over(mine))
 
     async def _delay_over(self, delay: asyncio.Task[None] | None) -> None:
         # A start or a stop may have had its turn first, and the next delay may have begun.
