@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,41 @@ needs_linux = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 needs_pidfd = pytest.mark.skipif(not kernel.has_pidfd(), reason="this kernel has no pidfd")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+def _may_unshare() -> bool:
+    """Whether new namespaces of processes and mounts may be made; in many containers not."""
+    if shutil.which("unshare") is None:
+        return False
+    script = "mount -t tmpfs -o size=64k none /mnt"
+    command = ["unshare", "-fpm", "--mount-proc", "sh", "-c", script]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+needs_unshare = pytest.mark.skipif(not _may_unshare(), reason="new namespaces may not be made here")
+
+
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": ()}
+"""Options of Popen; only root may use them."""
+
+
+def _common_python() -> str:
+    """A Python of our version that any user may run; "" where there is none. Ours may lie in somebody's home."""
+    if os.geteuid() != 0:
+        return ""
+    for path in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        command = [path, "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])"]
+        try:
+            ran = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, **NOBODY)
+        except OSError:
+            continue
+        if ran.stdout.split() == [str(number) for number in sys.version_info[:2]]:
+            return path
+    return ""
+
+
+COMMON_PYTHON = _common_python()
+needs_common_python = pytest.mark.skipif(not COMMON_PYTHON, reason="no Python of this version that nobody may run")
 
 
 def copy_package(folder, *edits):

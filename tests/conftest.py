@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-import capabilities
 import pytest
+
+import capabilities
 
 _skipped: list[tuple[str, str]] = []
 

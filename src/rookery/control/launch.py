@@ -28,7 +28,9 @@ _AGAIN = 0.2
 """Seconds after a lost lock until a keeper is tried again: the holder may have been on its way out."""
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PROGRAM = "import sys; sys.path.insert(0, {root!r}); from rookery.daemon.keeper.main import main; main()"
-_PASSED_ON = frozenset(("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"))
+_PASSED_ON = frozenset((
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "ROOKERY_WITHOUT",
+))  # fmt: skip
 
 
 def reading_client(home: str) -> Client | None:

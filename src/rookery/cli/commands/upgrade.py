@@ -6,11 +6,16 @@ import os
 import sys
 import time
 
+from rookery._os import kernel
 from rookery.cli.output import as_json, put
 from rookery.cli.parser import Parser, add_json, duration
 from rookery.control import places
 from rookery.control.client import Client
-from rookery.errors import ControlError, WaitExpired
+from rookery.errors import ControlError, OperationFailed, WaitExpired
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PAUSE = 0.05
 _STEADY = 0.5
@@ -34,6 +39,10 @@ def run(argv: list[str]) -> int:
     body = {"python": sys.executable, "root": places.package_root()}
     client.request("POST", "/v1/upgrade", body, timeout=options.timeout)
     after = _steady(client, before["pid"], deadline)
+    if not {body["python"], body["root"]} <= set(kernel.command_line(after["pid"])):
+        raise OperationFailed(
+            "the new version did not stay up; the one before is in charge again", hint="see manager.log"
+        )
     if options.json:
         put(as_json(after))
     else:
@@ -41,7 +50,7 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _steady(client: Client, before: int, deadline: float) -> dict[str, object]:
+def _steady(client: Client, before: int, deadline: float) -> dict[str, Any]:
     while time.monotonic() < deadline:
         try:
             _, ping = client.request("GET", "/v1/ping", timeout=max(0.1, deadline - time.monotonic()))

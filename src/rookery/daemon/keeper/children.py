@@ -57,6 +57,8 @@ class Children:
         self._adopted: dict[int, Child] = {}
         """By pidfd: processes whose keeper was killed. They are init's children; we watch."""
         self._ending: dict[int, float] = {}
+        self._polled: list[Child] = []
+        """Adopted where the kernel has no pidfd: looked at now and then."""
 
     def spawn(self, spec: SpawnSpec, fds: Mapping[int, int], key: str, generation: int) -> Child:
         """Start it, or return the one that was started for this key and generation before. Raises SpawnError."""
@@ -78,7 +80,7 @@ class Children:
             self._by_pid[child.pid] = child
 
     def adopt(self, child: Child, pidfd: int | None) -> int | None:
-        """Watch a process that another keeper started; return the pidfd to watch, or None where it has ended.
+        """Watch a process that another keeper started; return the pidfd to watch, None where it has ended or is polled.
 
         pidfd: a descriptor that was opened while it lived, taken over; None: it is opened now, and the start time
         tells whether the pid was used again.
@@ -90,6 +92,9 @@ class Children:
             return None
         self._known[child.key, child.generation] = child
         if pidfd is None and child.ended_at is None:
+            if not kernel.has_pidfd() and kernel.is_alive(child.pid, child.start_time):
+                self._polled.append(child)
+                return None
             pidfd = _open(child)
         if pidfd is None:
             if child.ended_at is None:
@@ -104,7 +109,10 @@ class Children:
 
     def settle(self) -> list[Child]:
         """The adopted ones whose end is known by now, or will not become known."""
-        settled: list[Child] = []
+        settled = [child for child in self._polled if not kernel.is_alive(child.pid, child.start_time)]
+        for child in settled:
+            self._polled.remove(child)
+            child.end(None)
         for pidfd, deadline in list(self._ending.items()):
             child = self._adopted[pidfd]
             returncode = exits.returncode(child.pid, child.start_time, pidfd)
@@ -120,6 +128,11 @@ class Children:
     def is_settling(self) -> bool:
         """Whether settle() should be called again soon."""
         return bool(self._ending)
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether settle() should be called now and then."""
+        return bool(self._polled)
 
     def reap(self) -> list[Child]:
         """Reap whatever has ended, our own children and orphans that came to us; return our own."""
@@ -160,11 +173,13 @@ class Children:
         return list(self._by_pid.values())
 
     def adopted(self) -> list[tuple[int, Child]]:
-        """(pidfd, child) of those that we only watch."""
-        return list(self._adopted.items())
+        """(pidfd, child) of those that we only watch; -1 for the polled."""
+        return [*self._adopted.items(), *((-1, child) for child in self._polled)]
 
 
 def _open(child: Child) -> int | None:
+    if not kernel.has_pidfd():
+        return None
     try:
         pidfd = kernel.pidfd_open(child.pid)
     except OSError:

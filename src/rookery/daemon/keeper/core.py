@@ -9,9 +9,9 @@ import time
 
 from rookery._os import kernel
 from rookery.daemon.keeper import home as places
-from rookery.daemon.keeper.programs import Command, Managers, Respawned, manager_spec
+from rookery.daemon.keeper.programs import Command, Managers, Respawned, manager_spec, own_command
 from rookery.daemon.keeper.store import LOCK, DescriptorStore
-from rookery.errors import LinkError
+from rookery.errors import LinkError, RookeryError
 from rookery.process.spec import SpawnSpec
 
 TYPE_CHECKING = False
@@ -29,6 +29,7 @@ CANNOT_MANAGE = 78
 CHECK = "@check"
 _LOG = "manager.log"
 _LEAVE_WITHIN = 5.0
+_POLL_EVERY = 0.25
 _OLD_MANAGER_WITHIN = 5.0
 HANDOVER_WITHIN = 10.0
 
@@ -183,6 +184,7 @@ class Keeper:
                 self.tell({"event": "reexec_failed"})
             return
         self.complain(f"{child.key[1:]} {child.pid} ended with {child.returncode} after {lifetime:.1f} s")
+        command = self.managers.command
         if child.key == COLLECTOR:
             self.collector.ended(lifetime)
         elif self.managers.ended(child, lifetime) == "candidate":
@@ -191,7 +193,18 @@ class Keeper:
         elif child.returncode == CANNOT_MANAGE and child.key == MANAGER and not self.children.apps_running():
             self.code = CANNOT_MANAGE
             self.leave()
+        if self.managers.command != command:
+            self._fall_back()
         self._answer_waiting()
+
+    def _fall_back(self) -> None:
+        """The managers have gone back to an earlier version: follow, where this is the later one already."""
+        self.complain(f"back to the version in {self.managers.command.root}")
+        if self.managers.command != own_command():
+            try:
+                self.check_and_reexec(self.managers.command)
+            except (RookeryError, OSError) as error:
+                self.complain(f"the keeper stays what it is: {error}")
 
     def tick(self) -> None:
         """Do what is due."""
@@ -220,6 +233,8 @@ class Keeper:
         moments = [self.managers.due, self.collector.due, self.leaving_by, self.handover_by, self._old_manager_by]
         if self.children.is_settling or self.handover_by is not None:
             moments.append(time.monotonic() + 0.02)
+        elif self.children.is_polling:
+            moments.append(time.monotonic() + _POLL_EVERY)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def is_over(self) -> bool:

@@ -88,7 +88,8 @@ def make_run_folder(home: str, scope: str) -> str:
     if base:
         run = os.path.join(base, "rookery", scope)
         try:
-            os.makedirs(os.path.dirname(run), mode=0o755, exist_ok=True)
+            os.makedirs(os.path.dirname(run), exist_ok=True)
+            os.chmod(os.path.dirname(run), 0o755)  # whatever the umask: apps of other users pass through
             os.makedirs(run, mode=_PRIVATE, exist_ok=True)
             _check_owner(run)
             os.chmod(run, 0o711)

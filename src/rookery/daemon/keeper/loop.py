@@ -49,7 +49,8 @@ class Loop:
         self.keeper.ensure_reachable = self._ensure_reachable
         kernel.set_subreaper(True)
         for pidfd, _ in self.keeper.children.adopted():
-            self.watch_adopted(pidfd)
+            if pidfd >= 0:
+                self.watch_adopted(pidfd)
 
     def run(self) -> int:
         """Run until the keeper is over and return the exit code; does not return where it re-executes itself."""

@@ -104,7 +104,8 @@ class Managers:
 
     start: starts a manager by a command, with options. A candidate that takes the lease is in charge from then on; the
     one before is asked to leave. A command that has not lived for FAST seconds falls back to the last good one: at once
-    when it came by an upgrade, after three fast failures otherwise.
+    when it came by an upgrade and has failed (it leaves with 0 when the keeper follows it), after three fast ends
+    otherwise.
     """
 
     def __init__(self, start: Callable[..., Child], command: Command) -> None:
@@ -153,10 +154,10 @@ class Managers:
             return "candidate"
         if child is not self.current.child:
             return "left"
-        is_upgraded = self.good is not None and self.good != self.command
+        has_failed = self.good is not None and self.good != self.command and child.returncode != 0
         if lifetime >= FAST:
             self.good = self.command
-        elif self.good is not None and (is_upgraded or self.current.fast_failures >= FAST_FAILURES):
+        elif self.good is not None and (has_failed or self.current.fast_failures >= FAST_FAILURES):
             self.command = self.good
         self.current.ended(lifetime)
         return "current"

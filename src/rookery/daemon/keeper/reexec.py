@@ -7,6 +7,7 @@ import os
 import socket
 
 from rookery.daemon.keeper.children import Child, Children
+from rookery.daemon.keeper.programs import Command
 from rookery.daemon.keeper.store import LIFE, LOCK, DescriptorStore
 from rookery.process.spec import from_json, to_json
 
@@ -39,12 +40,19 @@ def reexec(keeper: Keeper, listener: socket.socket) -> None:
         "adopted": [[pidfd, child.to_json()] for pidfd, child in adopted],
         "manager": None if manager.current.child is None else manager.current.child.generation,
         "generation": manager.current.generation,
+        "good": manager.good,
         "collector": None if collector.child is None else collector.child.generation,
         "collector_spec": None if spec is None else to_json(spec),
     }
     state = os.memfd_create("rookery-keeper")
     os.write(state, json.dumps(plain).encode())
-    for fd in (state, listener.fileno(), keeper.life_writer, *fds.values(), *(pidfd for pidfd, _ in adopted)):
+    for fd in (
+        state,
+        listener.fileno(),
+        keeper.life_writer,
+        *fds.values(),
+        *(pidfd for pidfd, _ in adopted if pidfd >= 0),
+    ):
         os.set_inheritable(fd, True)
     arguments = [
         command.python,
@@ -69,7 +77,7 @@ class Resumed:
             self._plain: dict[str, Any] = json.load(file)
         plain = self._plain
         fds = {str(name): int(fd) for name, fd in plain["fds"].items()}
-        pidfds = [int(pidfd) for pidfd, _ in plain["adopted"]]
+        pidfds = [int(pidfd) for pidfd, _ in plain["adopted"] if pidfd >= 0]
         for fd in (plain["listener"], plain["life_writer"], *fds.values(), *pidfds):
             os.set_inheritable(fd, False)
         self.listener = socket.socket(fileno=plain["listener"])
@@ -80,7 +88,7 @@ class Resumed:
         for one in plain["children"]:
             self.children.take_in(_child(one))
         for pidfd, one in plain["adopted"]:
-            self.children.adopt(_child(one), int(pidfd))
+            self.children.adopt(_child(one), int(pidfd) if pidfd >= 0 else None)
 
     def apply(self, keeper: Keeper) -> None:
         """Make keeper what the one before was."""
@@ -97,6 +105,8 @@ class Resumed:
                 program.child = self.children.get(key, generation)
                 program.generation = generation
         keeper.managers.current.generation = plain["generation"]
+        good = plain.get("good")
+        keeper.managers.good = None if good is None else Command(*map(str, good))
         keeper.managers.current.want()
         if keeper.collector_spec is not None:
             keeper.collector.want()

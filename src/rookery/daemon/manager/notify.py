@@ -35,7 +35,8 @@ def make_socket(folder: str, name: str, scope: str, uid: int | None) -> tuple[so
             path = f"@rookery/{scope}/{name}"
             sock.bind("\0" + path[1:])
         else:
-            os.makedirs(folder, mode=0o711, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
+            os.chmod(folder, 0o711)  # whatever the umask: an app of another user passes through
             with suppress(FileNotFoundError):
                 os.unlink(path)
             os.fchmod(sock.fileno(), 0o600)  # before the bind, so that the mode is right at birth

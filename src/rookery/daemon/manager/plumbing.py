@@ -131,12 +131,27 @@ class InstancePlumbing:
         if self._notify_name in found:
             address = os.path.join(self._notify_folder, self._address(generation))
             self._hear(socket.socket(fileno=found.pop(self._notify_name)), address, self._wants.make_spec().uid)
+        else:
+            await self._listen_again(generation)
         if len(found) == len(names):
             self._collector.note(Pipes(self._unit, generation, found[names[0]], found[names[1]], self._streams()))
             return
         for fd in found.values():
             os.close(fd)
         await self._rescue(generation, pid)
+
+    async def _listen_again(self, generation: int) -> None:
+        """Its keeper was killed and its notify socket with it: one at the same place, for what it is still to say."""
+        if not self._wants.spec().readiness.notify:
+            return
+        uid = self._wants.make_spec().uid
+        try:
+            sock, address = make_socket(self._notify_folder, self._address(generation), self._keeper.scope, uid)
+        except OSError as error:
+            _log.warning("unit %s cannot say any more that it is ready: %s", self._unit, error)
+            return
+        self._hear(sock, address, uid)
+        await self._keeper.put([self._notify_name], [sock.fileno()])
 
     async def _rescue(self, generation: int, pid: int) -> None:
         """Its keeper was killed: it has its pipes open itself, and what it wrote since waits in them."""

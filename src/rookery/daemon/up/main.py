@@ -25,8 +25,11 @@ from rookery.process.reaper import TABLE
 from rookery.supervise.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rookery.process.spec import SpawnSpec
     from rookery.supervise.record import UnitEvent
+    from rookery.supervise.unit import Unit
 
 _REAP_EVERY = 1.0
 _FORCED = 130
@@ -110,8 +113,9 @@ async def _run(request: Request) -> int:
     try:
         await supervisor.start()
         await _until_over(supervisor, changed, stopping)
+        ended = [unit for unit in supervisor if unit.state in (State.EXITED, State.FATAL)]
         await supervisor.stop()
-        return _exit_code(supervisor)
+        return _exit_code(list(supervisor) if len(supervisor) == 1 else ended)
     finally:
         reaping.cancel()
         await supervisor.close()
@@ -165,11 +169,11 @@ async def _reap_for_ever() -> None:
                         os.waitpid(found.pid, os.WNOHANG)  # noqa: ASYNC222 - it has ended
 
 
-def _exit_code(supervisor: Supervisor) -> int:
-    """The first failing app's; where one was alone and was stopped, its own; else 0."""
-    for unit in supervisor:
+def _exit_code(units: Iterable[Unit]) -> int:
+    """The first failing one's, or 0. units: those that have ended by themselves, or the only one."""
+    for unit in units:
         last = unit.last_exit
-        if last is None or (unit.state is State.STOPPED and len(supervisor) > 1):
+        if last is None:
             continue
         if last.status.signal is not None:
             return 128 + last.status.signal

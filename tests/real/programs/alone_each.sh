@@ -1,0 +1,3 @@
+#!/bin/sh
+# alone.py with a journal per instance: $1.0, $1.1, ...
+exec python3 "$(dirname "$0")/alone.py" "$1.$NODE_APP_INSTANCE"
