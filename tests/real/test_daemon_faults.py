@@ -147,3 +147,28 @@ def test_a_run_folder_that_vanishes_is_made_again(rook):
     wait_until(lambda: rook.log("other") == ["idle"], DEADLINE, "its output")
     rook.ok("restart", "idle", "--wait", "started")
     wait_until(lambda: rook.log("idle") == ["idle", "idle"], DEADLINE, "its output")
+
+
+def test_the_link_to_the_run_folder_is_made_again(rook):
+    idle = rook.start("idle.py", "idle")
+    old = rook.ping()["pid"]
+    link = os.path.join(rook.home, "run")
+    if not os.path.islink(link):
+        return  # where there is no runtime folder it is the folder itself: the test above
+    os.unlink(link)
+    assert rook.next_manager(old)["epoch"] == 2
+    assert rook.row("idle")["pid"] == idle["pid"]
+
+
+def test_a_home_that_was_made_anew_is_not_written_to(rook):
+    """Two sets of ours, of which the first has lost its home: it must not touch the second one's state."""
+    old = rook.start("idle.py", "old")
+    before = rook.ping()
+    os.rename(rook.home, f"{rook.home}.gone")
+    started = kernel.start_time(before["pid"])
+    new = rook.start("idle.py", "new")
+    wait_until(lambda: not kernel.is_alive(before["pid"], started), DEADLINE, "the first manager leaves")
+    rook.kill(old["pid"])  # nobody starts it again, and nobody writes that down
+    assert [(row["name"], row["pid"]) for row in rook.json("list")] == [("new", new["pid"])]
+    assert "old" not in Path(rook.home, "state.json").read_text()
+    rook.kill(before["keeper_pid"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rookery import errors
-from rookery.apps.translate import stop_plan
+from rookery.apps.translate import spawn_spec, stop_plan
 from rookery.config.names import check_name
 from rookery.config.report import BadValue
 from rookery.config.spec import AppSpec
@@ -41,4 +41,8 @@ def _decode(raw: msgspec.Raw) -> AppSpec:
         stop_plan(spec)
     except KeyError:
         raise errors.ConfigError(f"the app {spec.name!r} has an unknown stop_signal {spec.stop_signal!r}") from None
+    try:
+        spawn_spec(spec, {}, 0)  # here, where a copy that runs has not been stopped yet
+    except errors.UserUnknown as error:
+        raise errors.ConfigError(f"the app {spec.name!r}: {error.why}", hint=error.hint) from None
     return spec

@@ -72,9 +72,10 @@ def _user(spec: AppSpec) -> tuple[int | None, int | None, tuple[int, ...] | None
         if spec.user is None:
             return None, gid, None, {}
         entry = pwd.getpwuid(int(spec.user)) if spec.user.isdecimal() else pwd.getpwnam(spec.user)
-    except KeyError as error:
+    except KeyError:
+        who = " or ".join(f"{kind} {name!r}" for kind, name in (("user", spec.user), ("group", spec.group)) if name)
         raise errors.UserUnknown(
-            str(error.args[0]), argv=spec.command, cwd=spec.cwd, hint="see: getent passwd, getent group"
+            f"there is no {who}", argv=spec.command, cwd=spec.cwd, hint="see: getent passwd, getent group"
         ) from None
     if entry.pw_uid == os.geteuid() and gid is None:
         return None, None, None, {}

@@ -59,4 +59,11 @@ def request(client: Client, verb: str, selectors: Sequence[str], *, wait: str, t
     """Post one ActRequest and report its result; the exit code."""
     body = {"selectors": list(selectors), "wait": wait, "timeout": timeout}
     _, result = client.request("POST", f"/v1/{verb}", body, timeout=timeout + MARGIN)
+    warn(client)
     return report(result, json=json)
+
+
+def warn(client: Client) -> None:
+    """Say what the manager wants everybody to know, as of the last answer."""
+    if client.warning:
+        say(f"warning: {client.warning}")

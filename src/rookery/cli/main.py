@@ -38,6 +38,9 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; argv is without the program's name. Returns the exit code (INTERFACES 5)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called us (>&-)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
     _never_fail_to_print(sys.stdout, sys.stderr)
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))

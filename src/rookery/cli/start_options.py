@@ -153,7 +153,8 @@ def _up_parser() -> Parser:
     parser = Parser(
         "up",
         "Run apps in the foreground, without a manager: their output here, Ctrl-C ends them. Made for containers: as "
-        "process 1 it reaps what nobody else does. The exit code is the app's own.",
+        "process 1 it reaps what nobody else does. The exit code is the app's own. (Killed with SIGKILL it leaves its "
+        "apps running, but for a container's: those end with their process 1.)",
         (
             "rook up                         everything in ./rook.toml",
             "rook up app.py                  one program, its output as it is",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,8 @@ def _check_profile(path: str, profile: str | None, layers: Iterable[dict[str, An
 
 def _read(path: str) -> str:
     try:
+        if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):  # opening it would wait for whoever writes
+            raise ConfigError("it is a pipe, not a file", file=path)
         with open(path, "rb") as stream:
             raw = stream.read()
     except FileNotFoundError:

@@ -6,6 +6,7 @@ import pytest
 
 from rookery.daemon.keeper import programs
 from rookery.daemon.keeper.programs import CANDIDATE_WITHIN, FAST, FAST_FAILURES, Command, Managers
+from rookery.errors import LinkError
 
 OLD, NEW = Command("/usr/bin/python3", "/old"), Command("/usr/bin/python3", "/new")
 
@@ -64,7 +65,7 @@ def test_a_candidate_that_ends_changes_nothing(world):
 def test_one_upgrade_at_a_time(world):
     world.run()
     world.managers.try_upgrade(NEW)
-    with pytest.raises(RuntimeError, match="under way"):
+    with pytest.raises(LinkError, match="under way"):
         world.managers.try_upgrade(NEW)
 
 

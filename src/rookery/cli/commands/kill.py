@@ -17,7 +17,7 @@ def run(argv: list[str]) -> int:
     """See ``rook kill --help``. Raises NoManager, WaitExpired."""
     parser = Parser(
         "kill",
-        "Stop all apps, the log collector, the manager and its keeper. What should run is remembered for resurrect.",
+        "Stop all apps, the log collector, the manager and its keeper. What should run is remembered: rook start all.",
         ("rook kill", "rook kill --timeout 2m", "rook --home /srv/rookery kill"),
     )
     parser.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="wait no longer (default: 1m)")

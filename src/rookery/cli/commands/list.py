@@ -11,7 +11,7 @@ from rookery.cli.quick import quick
 from rookery.cli.table import Column, layout
 from rookery.control import places
 from rookery.control.client import with_selectors
-from rookery.control.launch import reading_client
+from rookery.control.launch import has_apps, reading_client
 from rookery.errors import NothingMatched
 
 TYPE_CHECKING = False
@@ -41,7 +41,10 @@ def run(argv: list[str]) -> int:
     if "--json" in flags:
         put(as_json(rows))
     elif not rows:
-        say("no apps; start one with: rook start app.py")
+        if has_apps(places.home(os.environ)):
+            say("nothing runs; start what was stopped with: rook start all")
+        else:
+            say("no apps; start one with: rook start app.py")
     else:
         _print(rows)
     return 0

@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from rookery.cli.acting import MARGIN, request, running_manager
+from rookery.cli.acting import MARGIN, request, running_manager, warn
 from rookery.cli.output import report, say
 from rookery.cli.start_options import parse
 from rookery.cli.start_target import described, may_be_known
@@ -35,6 +35,7 @@ def run(argv: list[str]) -> int:
         "timeout": call.timeout,
     }
     _, result = client.request("POST", "/v1/apply", body, timeout=call.timeout + MARGIN)
+    warn(client)
     return report(result, json=call.json)
 
 

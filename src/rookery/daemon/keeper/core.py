@@ -115,8 +115,11 @@ class Keeper:
     # -- manager and collector --------------------------------------------------------------------------------------
 
     def _start_manager(self, command: Command, generation: int, *options: str) -> Child:
-        if not places.holds_lock(self.home, self.store[LOCK]) and not self.children.apps_running():
-            self.leave()  # the home was removed or made anew: another keeper may be at work there
+        if not places.holds_lock(self.home, self.store[LOCK]):
+            # Removed or made anew: another keeper may be at work there, and a manager of ours would write into its
+            # state. Apps that run are left alone.
+            if not self.children.apps_running():
+                self.leave()
             raise LinkError("the home is not ours any more")
         self.ensure_reachable()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW

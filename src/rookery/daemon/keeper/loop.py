@@ -80,12 +80,14 @@ class Loop:
         self._selector.register(pidfd, selectors.EVENT_READ, ended)
 
     def _ensure_reachable(self) -> None:
-        # A logout or an eager administrator may have cleaned the run folder away.
+        # A logout or an eager administrator may have cleaned the run folder away, or the link to it.
         keeper = self.keeper
+        if os.path.lexists(os.path.join(keeper.home, "run", "keeper.sock")):
+            return
+        keeper.run_folder = places.make_run_folder(keeper.home, keeper.scope)
         if not os.path.lexists(os.path.join(keeper.run_folder, "keeper.sock")):
             self._selector.unregister(self._listener)
             self._listener.close()
-            keeper.run_folder = places.make_run_folder(keeper.home, keeper.scope)
             self._listener = _listen(keeper.run_folder)
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import namedtuple
 
+from rookery.errors import LinkError
 from rookery.process.spec import SpawnSpec
 
 TYPE_CHECKING = False
@@ -119,9 +120,9 @@ class Managers:
         self.current = Respawned(lambda generation: start(self.command, generation))
 
     def try_upgrade(self, command: Command) -> Child:
-        """Start a candidate. Raises SpawnError, RuntimeError where there is one already."""
+        """Start a candidate. Raises SpawnError, LinkError where there is one already."""
         if self.candidate is not None:
-            raise RuntimeError("an upgrade is under way already")
+            raise LinkError("an upgrade is under way already", hint="look with: rook ping")
         self.current.generation += 1
         self.candidate = self._start(command, self.current.generation, "--upgrade")
         self._candidate_command = command

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rookery.control import places
 from rookery.daemon.manager.keeper_client import KeeperClient
 from rookery.daemon.manager.listeners import connect
+from rookery.daemon.manager.takeover import LOCK
 from rookery.errors import RookeryError
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
@@ -23,8 +24,6 @@ from rookery.process.spec import SpawnSpec
 if TYPE_CHECKING:
     from rookery.daemon.manager.takeover import Taken
 
-_LOCK = 3
-"""The home's lock, as the keeper passed it to this process."""
 _UP_WITHIN = 5.0
 _PAUSE = 0.01
 _TOGETHER = 100
@@ -72,8 +71,8 @@ async def _start_keeper(home: str) -> None:
     root = places.package_root()
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.daemon.keeper.main import main; main()"
     argv: tuple[str, ...] = (sys.executable, "-I", "-S", "-c", code, root, "rookery-keeper")
-    argv += (f"--take-lock={_LOCK}", f"--from={os.getpid()}", home)
-    spawned = spawn_process(SpawnSpec(argv, cwd="/"), {2: 2, _LOCK: _LOCK})
+    argv += (f"--take-lock={LOCK}", f"--from={os.getpid()}", home)
+    spawned = spawn_process(SpawnSpec(argv, cwd="/"), {2: 2, LOCK: LOCK})
     if spawned.pidfd >= 0:
         os.close(spawned.pidfd)
     # It forks and its first half ends at once: a keeper must not be below a manager that it is to be above of.

@@ -19,7 +19,7 @@ from rookery.daemon.manager.handover import hand_over
 from rookery.daemon.manager.host import Host
 from rookery.daemon.manager.keeper_client import KeeperClient
 from rookery.daemon.manager.server import make_server, serve
-from rookery.daemon.manager.takeover import Taken, take_over
+from rookery.daemon.manager.takeover import Taken, is_ours, take_over
 from rookery.daemon.manager.upgrade import Upgrade
 from rookery.errors import ConfigError, LinkError, RookeryError
 from rookery.web.application import application
@@ -139,9 +139,9 @@ async def _leave(taken: Taken) -> None:
 
 async def _stay_reachable(home: str, clock: SystemClock, leaving: asyncio.Event) -> None:
     """Make way for a manager with a new socket when ours has been cleaned away together with its folder."""
-    while not os.path.isdir(home) or os.path.lexists(places.control_socket(home)):
+    while is_ours(home) and os.path.lexists(places.control_socket(home)):
         await clock.sleep(_LOOK_EVERY)
-    _log.warning("the control socket is gone; the next manager makes a new one")
+    _log.warning("the control socket is gone, or the home is not ours any more")
     leaving.set()
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from rookery._base.clock import Clock
     from rookery.daemon.manager.keeper_client import KeeperClient
 
+LOCK = 3
+"""The home's lock, as the keeper passes it to this process."""
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +88,7 @@ async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socke
         places.state_file(home),
         snapshot,
         saved=keeper.snapshot_saved,
-        may_write=lambda: not keeper.is_superseded,
+        may_write=lambda: not keeper.is_superseded and is_ours(home),
     )
     apps = AppManager(
         keeper,
@@ -111,6 +113,18 @@ async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socke
         is_leaving,
         (await listener(keeper, "control", places.control_socket(home))).sock,
     )
+
+
+def is_ours(home: str) -> bool:
+    """Whether the home is the one whose lock we hold: not so where it was removed, or made anew by somebody else."""
+    try:
+        held = os.fstat(LOCK)
+    except OSError:  # not started by a keeper (a test)
+        return True
+    try:
+        return os.path.samestat(os.stat(places.lock_file(home)), held)
+    except OSError:
+        return False
 
 
 async def _go_on(

@@ -86,12 +86,14 @@ def main() -> None:
 
 async def _run(request: Request) -> int:
     count = sum(spec.instances for spec in request.specs)
-    output = Output(sys.stdout.buffer, sys.stderr.buffer) if count > 1 else None
-    if output is not None:
-        output.start()
     supervisor = Supervisor(scope=new_scope())
     plumbings: dict[str, _Plumbing] = {}
     changed, stopping = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    output = None
+    if count > 1:  # `rook up | head` ends when nobody reads any more, as any other filter
+        output = Output(sys.stdout.buffer, sys.stderr.buffer, lambda: loop.call_soon_threadsafe(stopping.set))
+        output.start()
 
     def on_event(event: UnitEvent) -> None:
         changed.set()

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import IO
 
 _CHUNK = 64 * 1024
@@ -28,9 +29,13 @@ class _Stream(NamedTuple):
 
 
 class Output:
-    """The pipes of all apps. start() before the first app, close() after the last."""
+    """The pipes of all apps. start() before the first app, close() after the last.
 
-    def __init__(self, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+    on_unread: called (in the thread) when whoever read our output has left.
+    """
+
+    def __init__(self, stdout: IO[bytes], stderr: IO[bytes], on_unread: Callable[[], object]) -> None:
+        self._on_unread = on_unread
         self._to = {1: stdout.fileno(), 2: stderr.fileno()}
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
@@ -88,7 +93,7 @@ class Output:
             self._end(stream)
             return
         if not stream.prefix:
-            _write(stream.to, data)
+            self._write(stream.to, data)
             return
         stream.pending.extend(data)
         end = stream.pending.rfind(b"\n") + 1
@@ -98,19 +103,21 @@ class Output:
             lines = bytes(stream.pending[:end])
             del stream.pending[:end]
             body = lines[:-1] if lines.endswith(b"\n") else lines
-            _write(stream.to, stream.prefix + body.replace(b"\n", b"\n" + stream.prefix) + b"\n")
+            self._write(stream.to, stream.prefix + body.replace(b"\n", b"\n" + stream.prefix) + b"\n")
 
     def _end(self, stream: _Stream) -> None:
         if stream.pending:
-            _write(stream.to, stream.prefix + bytes(stream.pending) + b"\n")
+            self._write(stream.to, stream.prefix + bytes(stream.pending) + b"\n")
         self._selector.unregister(stream.fd)
         os.close(stream.fd)
 
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except OSError:  # nobody reads us any more; the apps go on
-            return
+    def _write(self, fd: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(fd, view) :]
+            except BrokenPipeError:
+                self._on_unread()
+                return
+            except OSError:  # a full disk behind us: the apps go on
+                return
