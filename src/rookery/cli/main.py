@@ -37,7 +37,7 @@ _INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; argv is without the program's name. Returns the exit code (INTERFACES 5)."""
+    """Run one command; argv is without the program's name. Returns the exit code (``rook --help`` lists them)."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by who called us (>&-)
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run

@@ -34,7 +34,7 @@ _PASSED_ON = frozenset((
 
 
 def reading_client(home: str) -> Client | None:
-    """A client for a command that only looks; None where nothing runs and nothing should (INTERFACES 5)."""
+    """A client for a command that only looks; None where nothing runs and nothing should."""
     client = Client(home)
     if client.is_listening():
         return client

@@ -157,7 +157,7 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """An error answer (application/problem+json). exit_code is the command line's (INTERFACES: 1, 2, 3, 5)."""
+    """An error answer (application/problem+json). exit_code is the command line's (1, 2, 3 or 5)."""
 
     title: str
     status: int

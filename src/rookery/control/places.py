@@ -21,7 +21,7 @@ LONGEST_ADDRESS = 107 if _WITH_HANDLE else 103
 
 
 def home(environ: Mapping[str, str]) -> str:
-    """The absolute path of the home: ROOKERY_HOME, else the place of this user (INTERFACES 2).
+    """The absolute path of the home: ROOKERY_HOME, else the place of this user.
 
     A relative XDG_STATE_HOME is ignored, as its specification says.
     """
@@ -57,7 +57,7 @@ def collector_socket(home: str) -> str:
 
 
 def state_file(home: str) -> str:
-    """What should run and what runs (INTERFACES 3)."""
+    """What should run and what runs."""
     return os.path.join(home, "state.json")
 
 
