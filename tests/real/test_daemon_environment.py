@@ -45,3 +45,12 @@ def test_limits(rook, tmp_path):
     )
     rook.ok("start", "rook.toml", "--wait", "started")
     assert (said(rook, "env")["files"], said(rook, "env")["umask"]) == ("99", "0077")
+
+
+def test_no_app_inherits_ignored_signals(rook):
+    """The keeper outlives a hang-up, and whoever starts it may run under nohup; neither is the app's business."""
+    status = ("/bin/grep", "SigIgn", "/proc/self/status")
+    rook.ok("start", "--name", "ignores", "--restart", "never", "--wait", "started", "--", *status)
+    wait_until(lambda: rook.log("ignores"), DEADLINE, "its line")
+    ignored = int(rook.log("ignores")[0].split()[1], 16)
+    assert [number for number in (1, 2, 3, 13, 15) if ignored & 1 << number - 1] == []

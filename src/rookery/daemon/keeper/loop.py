@@ -40,9 +40,12 @@ class Loop:
         os.set_blocking(waker, False)
         self._selector.register(self._wake, selectors.EVENT_READ, self._woken)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        for number in _SIGNALS:
+        # What is ignored here would be ignored by every app; a handler is not inherited. (nohup, a shell's &)
+        for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        for number in (*_SIGNALS, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._listener = listener or _listen(self.keeper.run_folder)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
