@@ -146,7 +146,3 @@ def peer(connection: socket.socket) -> tuple[int, int, int]:
     raw = connection.getsockopt(0, 1, struct.calcsize("2Ih16I"))
     _, uid, _, gid = struct.unpack_from("2Ih2xI", raw)
     return 0, uid, gid
-
-
-def reset_oom_score() -> None:
-    """Nothing to do."""

@@ -252,12 +252,3 @@ def peer(connection: socket.socket) -> tuple[int, int, int]:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", raw)
     return pid, uid, gid
-
-
-def reset_oom_score() -> None:
-    """Give the calling process the usual place in the order of the out-of-memory killer."""
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("0")
-    except OSError:
-        return
