@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from collector_harness import Collector
 
 from capabilities import DEADLINE
 from rookery._os import kernel
@@ -179,3 +180,12 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when == "call":
         item.rep_call = report
+
+
+@pytest.fixture
+def collector(tmp_path):
+    """A collector without a manager."""
+    collector = Collector(tmp_path)
+    yield collector
+    collector.close()
+    assert "Traceback" not in collector.said()

@@ -2,188 +2,24 @@
 
 import contextlib
 import fcntl
-import json
 import os
-import resource
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from collector_harness import DEADLINE, ROOT, Client, chain, expected, fds_of, wait_until
 
-import rookery
-from rookery._base.framing import FrameBuffer, frame
+from rookery._base.framing import frame
 
 pytestmark = pytest.mark.real
-
-DEADLINE = 20.0
-ROOT = str(Path(rookery.__file__).parents[1])
-BOOT = "import sys; sys.path.insert(0, {root!r}); from rookery.logs.collector import main; main()"
-WRITER = r"""
-import os, sys
-unit, lines, block = sys.argv[1].encode(), int(sys.argv[2]), int(sys.argv[3])
-for first in range(0, lines, block):
-    numbers = range(first, min(lines, first + block))
-    data = memoryview(b"".join(b"%s %d %s\n" % (unit, n, b"." * (n % 90)) for n in numbers))
-    while data:
-        data = data[os.write(1, data):]
-"""
-
-
-def wait_until(condition, what):
-    end = time.monotonic() + DEADLINE
-    while not (seen := condition()):
-        assert time.monotonic() < end, f"{what} did not come true in {DEADLINE} s; last seen: {seen!r}"
-        time.sleep(0.005)
-    return seen
-
-
-class Collector:
-    """The process, one client of it, and the FIFOs of its apps."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(folder / "c.sock"))
-        self.listener.listen()
-        self.fifos = {}
-        self.writers = []
-        self.process = self.client = None
-        self.start()
-
-    def start(self, **limits):
-        def prepare():
-            os.dup2(self.listener.fileno(), 3, inheritable=True)
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-            for limit, value in limits.items():
-                resource.setrlimit(getattr(resource, limit), (value, value))
-
-        with (self.folder / "manager.log").open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BOOT.format(root=ROOT), "rookery-collector", str(self.folder)],
-                stdin=subprocess.DEVNULL,
-                stderr=stderr,
-                pass_fds=[3],
-                preexec_fn=prepare,  # noqa: PLW1509 - a test with one thread
-            )
-        self.client = Client(self.folder / "c.sock")
-        assert self.client.ask("hello")["pid"] == self.process.pid
-
-    def fifo(self, unit):
-        if unit not in self.fifos:
-            os.mkfifo(self.folder / f"fifo-{unit}")
-            self.fifos[unit] = os.open(self.folder / f"fifo-{unit}", os.O_RDWR)
-        return self.fifos[unit]
-
-    def open(self, unit, path=None, *, generation=1, max_size=0, keep=99, timestamps=False):
-        path = str(path or self.folder / f"{unit}.log")
-        stream = {"path": path, "max_size": max_size, "keep": keep, "timestamps": timestamps}
-        request = {"unit": unit, "generation": generation, "order": ["out"], "streams": {"out": stream}}
-        return self.client.ask("open", fds=[self.fifo(unit)], **request)
-
-    def flush(self, unit, generation=1):
-        return self.client.ask("flush", unit=unit, generation=generation)["offsets"]["out"]
-
-    def write(self, unit, lines, block=50):
-        command = [sys.executable, "-I", "-S", "-c", WRITER, unit, str(lines), str(block)]
-        self.writers.append(subprocess.Popen(command, stdout=self.fifo(unit)))
-        return self.writers[-1]
-
-    def wait_for_output(self, writer):
-        """Until this collector has taken something from its only source, or its writer has ended."""
-        wait_until(
-            lambda: self.client.ask("stats")["sources"][0]["bytes"] or writer.poll() is not None, "the first output"
-        )
-
-    def end(self, number=signal.SIGTERM):
-        """Send a signal; the exit status."""
-        self.client.close()
-        self.process.send_signal(number)
-        return self.process.wait(DEADLINE)
-
-    def said(self):
-        return (self.folder / "manager.log").read_text()
-
-    def close(self):
-        self.client.close()
-        for process in (*self.writers, self.process):
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        for fd in self.fifos.values():
-            os.close(fd)
-        self.listener.close()
-
-
-class Client:
-    """A tiny manager."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(DEADLINE)
-        self.socket.connect(str(path))
-        self.frames = FrameBuffer()
-        self.last = 0
-
-    def ask(self, verb, *, fds=(), **request):
-        self.last += 1
-        message = {"id": self.last, "verb": verb, "fds": len(fds), **request}
-        self.send(frame(json.dumps(message).encode()), fds)
-        answer = self.receive()
-        assert answer["id"] == self.last
-        return answer
-
-    def send(self, data, fds=()):
-        if fds:
-            sent = socket.send_fds(self.socket, [data], fds)
-            data = data[sent:]
-        if data:  # the collector may have hung up by now; sending nothing would fail
-            self.socket.sendall(data)
-
-    def receive(self):
-        while True:
-            data = self.socket.recv(1 << 16)
-            if not data:
-                raise EOFError
-            for payload in self.frames.feed(data):
-                return json.loads(payload)
-
-    def close(self):
-        self.socket.close()
-
-
-@pytest.fixture
-def collector(tmp_path):
-    collector = Collector(tmp_path)
-    yield collector
-    collector.close()
-    assert "Traceback" not in collector.said()
-
-
-def chain(path):
-    """The contents of a log's files, oldest first."""
-    files = []
-    while os.path.exists(name := f"{path}.{len(files)}" if files else str(path)):
-        files.insert(0, Path(name).read_bytes())
-    return files
-
-
-def expected(unit, lines):
-    return b"".join(b"%s %d %s\n" % (unit.encode(), n, b"." * (n % 90)) for n in range(lines))
-
-
-def fds_of(process):
-    return os.listdir(f"/proc/{process.pid}/fd")
 
 
 def test_output_arrives_whole_and_rotated(collector, tmp_path):
     assert collector.open("1", max_size=300_000) == {"id": 2, "ok": True, "already": False, "problems": {}}
     assert collector.write("1", 60_000).wait(DEADLINE) == 0
-    path, size = collector.flush("1")
+    path, size, _ = collector.flush("1")
     files = chain(path)
     assert b"".join(files) == expected("1", 60_000)
     assert size == len(files[-1])
@@ -212,7 +48,7 @@ def test_two_writers_of_one_file_never_mix_their_lines(collector, tmp_path):
 def test_stamped_lines(collector, tmp_path):
     collector.open("1", timestamps=True)
     assert collector.write("1", 5_000, block=3).wait(DEADLINE) == 0
-    path, _ = collector.flush("1")
+    path, *_ = collector.flush("1")
     lines = Path(path).read_bytes().splitlines(keepends=True)
     assert b"".join(line[30:] for line in lines) == expected("1", 5_000)
     assert all(line[4:5] == b"-" and line[10:11] == b"T" and line[29:30] == b" " for line in lines)
@@ -221,7 +57,7 @@ def test_stamped_lines(collector, tmp_path):
 def test_flush_writes_what_is_in_the_pipe_even_half_a_line(collector):
     collector.open("1")
     os.write(collector.fifo("1"), b"a\nhalf")
-    path, size = collector.flush("1")
+    path, size, _ = collector.flush("1")
     assert Path(path).read_bytes() == b"a\nhalf"
     assert size == 6
 
@@ -256,12 +92,21 @@ def test_the_app_may_write_while_nobody_asks_for_anything(collector, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_exits_with_0(collector, tmp_path, number):
+    """But for the unfinished line in a shared file: it waits in its pipe for the next collector."""
     shared = tmp_path / "all.log"
     collector.open("1", shared)
     collector.open("2", shared)
+    collector.open("3")
     os.write(collector.fifo("1"), b"a\nhalf")
+    os.write(collector.fifo("3"), b"a\nhalf")
     assert collector.end(number) == 0
-    assert shared.read_bytes() == b"a\nhalf"
+    assert shared.read_bytes() == b"a\n"
+    assert (tmp_path / "3.log").read_bytes() == b"a\nhalf"
+    collector.start()
+    collector.open("1", shared)
+    os.write(collector.fifo("1"), b" and whole\n")
+    collector.flush("1")
+    assert shared.read_bytes() == b"a\nhalf and whole\n"
 
 
 def test_hangup_is_ignored(collector):
@@ -287,7 +132,7 @@ def test_a_restarted_collector_goes_on(collector, tmp_path):
         collector.start()
         collector.open("1", max_size=200_000)
     assert writer.wait(DEADLINE) == 0
-    path, _ = collector.flush("1")
+    path, *_ = collector.flush("1")
     assert b"".join(chain(path)) == expected("1", 300_000)
 
 
@@ -300,7 +145,7 @@ def test_a_killed_collector_loses_nothing_that_it_only_spliced(collector, tmp_pa
         collector.start()
         collector.open("1")
     assert writer.wait(DEADLINE) == 0
-    path, _ = collector.flush("1")
+    path, *_ = collector.flush("1")
     assert Path(path).read_bytes() == expected("1", 200_000)
 
 
@@ -317,7 +162,7 @@ def test_an_app_that_reads_its_own_stdout_stops_nobody(collector):
     with subprocess.Popen([sys.executable, "-c", thief], stdout=collector.fifo("thief")) as process:
         try:
             assert collector.write("1", 30_000).wait(DEADLINE) == 0
-            path, _ = collector.flush("1")
+            path, *_ = collector.flush("1")
         finally:
             process.kill()
     assert Path(path).read_bytes() == expected("1", 30_000)
@@ -329,7 +174,7 @@ def test_a_file_size_limit_is_survived_and_told(collector, tmp_path):
     collector.start(RLIMIT_FSIZE=100_000)
     collector.open("1")
     assert collector.write("1", 10_000).wait(DEADLINE) == 0
-    path, size = collector.flush("1")
+    path, size, _ = collector.flush("1")
     assert size == 100_000
     assert expected("1", 10_000).startswith(Path(path).read_bytes())
     files = collector.client.ask("stats")["files"]
@@ -341,6 +186,10 @@ def test_a_file_size_limit_is_survived_and_told(collector, tmp_path):
     wait_until(lambda: Path(path).read_bytes(), "the mark in the file")
     os.write(collector.fifo("1"), b"after\n")
     collector.flush("1")
+    full, dropped = collector.client.events
+    assert full == {"event": "log_full", "path": path, "why": "File too large", "blocks": False}
+    gap = {"lines": lines, "bytes": files[0]["dropped_bytes"], "why": "File too large"}
+    assert dropped == {"event": "log_dropped", "path": path, **gap}
     mark = f"[rookery] {lines} lines ({files[0]['dropped_bytes']} bytes) were dropped here: File too large\n"
     assert Path(path).read_text() == mark + "after\n"
     assert collector.said().count("File too large") == 1
@@ -349,7 +198,7 @@ def test_a_file_size_limit_is_survived_and_told(collector, tmp_path):
 def test_reopen_after_another_ones_rotation(collector, tmp_path):
     collector.open("1")
     os.write(collector.fifo("1"), b"a\n")
-    path, _ = collector.flush("1")
+    path, *_ = collector.flush("1")
     os.rename(path, f"{path}.old")
     assert collector.client.ask("reopen")["ok"]
     os.write(collector.fifo("1"), b"b\n")
@@ -371,6 +220,10 @@ STREAM = {"path": "/tmp/x.log", "max_size": 1, "keep": 1}
         {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "keep": -1}}},
         {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "path": "/\ud800"}}},
         {"verb": "open", "unit": "1", "generation": None, "order": ["out"], "streams": {"out": STREAM}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "rotate": "often"}}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "on_full": "cry"}}},
+        {"verb": "open", "unit": "1", "generation": 1, "order": ["o"], "streams": {"o": {**STREAM, "combined": "x"}}},
+        {"verb": "empty", "paths": ["x"]},
         {"verb": "flush", "unit": "1"},
     ],
 )  # fmt: skip
@@ -420,3 +273,18 @@ def test_it_starts_with_little(collector, tmp_path):
     limits = Path(f"/proc/{collector.process.pid}/limits").read_text()
     soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
     assert soft == hard
+
+
+@pytest.mark.parametrize(
+    "settings", [{"format": {"timestamps": "iso"}}, {"format": {"json": True}}, {"combined": True}]
+)
+def test_a_write_larger_than_the_pipe_never_gets_stuck_behind_an_unfinished_line(collector, settings, tmp_path):
+    """No event tells of a pipe that was filled up in the middle of a write."""
+    if "combined" in settings:
+        settings = {"combined": str(tmp_path / "all.log")}
+    collector.open("1", **settings)
+    code = "import os\nfor _ in range(40): os.write(1, (b'.' * 97 + bytes([10])) * 7001)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=collector.fifo("1")) as process:
+        assert process.wait(DEADLINE) == 0
+    path, *_ = collector.flush("1")
+    assert Path(path).read_bytes().count(b"\n") == 40 * 7001

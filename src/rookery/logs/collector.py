@@ -12,8 +12,9 @@
     our parent               manager --frames of JSON over a Unix socket--> Client -> Units
 
 Neither keeper nor manager is needed for output to flow. If this process is killed the apps' output waits in the FIFOs;
-the next collector is given them again. Requests: hello, open, flush, close, reopen, stats, stop; each has an id
-and is answered with the same id and ``ok``, or ``error``. Nothing here may wait: not for an app, a disk or a client.
+the next collector is given them again. Requests: hello, open, flush, close, empty, reopen, stats, stop; each has an id
+and is answered with the same id and ``ok``, or ``error``; what has no id is an event. Nothing here may wait: not for
+an app, a disk or a client.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ import contextlib
 import fcntl
 import os
 import resource
-import selectors
 import signal
 import socket
 import stat
 import sys
 import time
 
+from rookery._os.memory import keep_freed
 from rookery.errors import FrameError
+from rookery.logs.pack import Packer
 from rookery.logs.source import Source
 from rookery.logs.units import Units
+from rookery.logs.watch import make_watch
 from rookery.logs.wire import Client, is_trusted
 
 TYPE_CHECKING = False
@@ -44,6 +47,8 @@ LISTENER_FD = 3
 LIFE_FD = 4
 ALONE_WITHIN = 5.0
 """Seconds to wait for the collector before."""
+KEPT = 1024 * 1024
+"""Bytes of freed memory kept at hand: a chunk, and what is made of it."""
 LAST_ANSWER = 1.0
 """Seconds a client has to take the answer to ``stop``."""
 
@@ -53,14 +58,17 @@ class Collector:
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._selector = selectors.DefaultSelector()
-        self._units = Units(self._selector)
+        self._watch = make_watch()
+        self._packer = Packer()
+        self._packer_fd = -1
+        self._units = Units(self._watch, tell=self._tell, to_pack=self._to_pack)
         self._clients: set[Client] = set()
         self._is_stopping = False
         self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
             "flush": self._units.flush,
             "close": self._units.close,
+            "empty": self._units.empty,
             "reopen": lambda _request: self._units.reopen(),
             "stats": lambda _request: self._units.stats(),
             "stop": self._stop,
@@ -77,24 +85,25 @@ class Collector:
         Whoever comes after the keeper brings a collector of its own, and two readers of one pipe tear its lines.
         """
         if life is not None:
-            self._selector.register(life, selectors.EVENT_READ, self.stop)
+            self._watch.add(life, self.stop)
         self._listener.setblocking(False)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._selector.register(wakeup, selectors.EVENT_READ, lambda: os.read(wakeup, 64))
+        self._watch.add(self._listener.fileno(), self._accept)
+        self._watch.add(wakeup, lambda: os.read(wakeup, 64))
         while not self._is_stopping:
-            for key, mask in self._selector.select(self._units.timeout()):
-                if isinstance(key.data, Source):
-                    self._units.on_event(key.data)
-                elif isinstance(key.data, Client):
-                    self._serve(key.data, mask)
-                else:
-                    key.data()
+            for ready in self._watch.poll(self._units.timeout(), with_sources=not self._units.is_gathering):
+                if isinstance(ready, Source):
+                    self._units.on_event(ready)
+                elif isinstance(ready, Client):
+                    self._serve(ready)
+                elif callable(ready):
+                    ready()
             self._units.tick()
         self._units.drain()
         self._units.shut()
         for client in list(self._clients):
             self._hang_up(client, linger=LAST_ANSWER)
-        self._selector.close()
+        self._packer.close()
+        self._watch.close()
 
     def _accept(self) -> None:
         try:
@@ -106,29 +115,50 @@ class Collector:
             return
         client = Client(connection)
         self._clients.add(client)
-        self._selector.register(connection, selectors.EVENT_READ, client)
+        self._watch.add(connection.fileno(), client)
 
-    def _serve(self, client: Client, mask: int) -> None:
+    def _serve(self, client: Client) -> None:
         if client not in self._clients:
             return
         try:
-            if mask & selectors.EVENT_WRITE:
-                client.send_unsent()
-            if mask & selectors.EVENT_READ:
-                for request, fds in client.receive():
-                    client.reply(self._answer(request, fds))
+            client.send_unsent()
+            for request, fds in client.receive():
+                client.reply(self._answer(request, fds))
         except EOFError:
             self._hang_up(client)
         except FrameError as error:
             _say(f"a client was sent away: {error}")
             self._hang_up(client)
         else:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.has_unsent else 0)
-            self._selector.modify(client.connection, events, client)
+            self._watch.add(client.connection.fileno(), client, writing=client.has_unsent)
+
+    def _tell(self, event: dict[str, object]) -> None:
+        for client in list(self._clients):
+            try:
+                client.reply(event)
+            except EOFError:
+                self._hang_up(client)
+            else:
+                self._watch.add(client.connection.fileno(), client, writing=client.has_unsent)
+
+    def _to_pack(self, path: str) -> None:
+        self._packer.want(path)
+        self._watch_packer()
+
+    def _packed(self) -> None:
+        self._watch.remove(self._packer_fd)
+        self._packer_fd = -1
+        self._packer.on_exit()
+        self._watch_packer()
+
+    def _watch_packer(self) -> None:
+        if self._packer_fd < 0 <= self._packer.fileno():
+            self._packer_fd = self._packer.fileno()
+            self._watch.add(self._packer_fd, self._packed)
 
     def _hang_up(self, client: Client, *, linger: float = 0.0) -> None:
         self._clients.discard(client)
-        self._selector.unregister(client.connection)
+        self._watch.remove(client.connection.fileno())
         client.close(linger=linger)
 
     def _answer(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
@@ -170,6 +200,7 @@ def main() -> None:
     with contextlib.suppress(IndexError, OSError):
         os.chdir(sys.argv[2])
     _raise_open_files()
+    keep_freed(KEPT)
     lock = _only_one()
     listener = socket.socket(fileno=LISTENER_FD)
     listener.set_inheritable(False)

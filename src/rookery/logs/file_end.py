@@ -13,15 +13,20 @@ _NEWLINE = 10
 
 
 class FileEnd:
-    """One open file, or none yet (fd is -1). size: bytes; is_regular: it is no device, pipe or terminal."""
+    """One open file, or none yet (fd is -1).
 
-    __slots__ = ("_identity", "_mid_line", "fd", "is_regular", "size")
+    size: bytes; is_regular: it is no device, pipe or terminal; identity: device and inode; changed_at: wall time of
+    its last change before it was opened.
+    """
+
+    __slots__ = ("_mid_line", "changed_at", "fd", "identity", "is_regular", "size")
 
     def __init__(self) -> None:
         self.fd = -1
         self.size = 0
         self.is_regular = True
-        self._identity = (0, 0)
+        self.identity = (0, 0)
+        self.changed_at = 0.0
         self._mid_line: bool | None = None  # None: the last byte must be looked at
 
     def open(self, path: str) -> None:
@@ -37,8 +42,9 @@ class FileEnd:
         self.close()
         status = os.fstat(fd)
         self.fd = fd
-        self._identity = (status.st_dev, status.st_ino)
+        self.identity = (status.st_dev, status.st_ino)
         self.is_regular = stat.S_ISREG(status.st_mode)
+        self.changed_at = status.st_mtime
         self.size = 0
         self._mid_line = None
         self.seek()
@@ -76,7 +82,7 @@ class FileEnd:
             status = os.lstat(path)
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._identity
+        return (status.st_dev, status.st_ino) == self.identity
 
     def close(self) -> None:
         """Close the file, if there is one."""

@@ -1,74 +1,86 @@
-"""Reading logs that grow: through rotations, truncations and files that are not there yet."""
+"""Reading logs that grow: through rotations, compression, truncations and files that are not there yet.
+
+A Follower goes forward through the files of one log, oldest first, and never ends; what was written before is history,
+and history ends where it returns nothing for the first time. It holds one file open, and its index.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple, Self
+import zlib
+from typing import Literal, NamedTuple, Self
 
-from rookery.logs.rotation import chain, rotated
-from rookery.logs.tail import last_line_end, last_lines
+from rookery.logs.parts import PartFile, listed, open_part
+from rookery.logs.position import BEGINNING, MARK, Position, fits
+from rookery.logs.rotation import PACKED
+from rookery.logs.times import Times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
-READ = 256 * 1024
-"""Bytes per read, and so about what one poll() returns at most."""
+    from rookery.logs.rotation import Part
+
+READ = 64 * 1024
+"""Bytes per read, and so about what one read() returns at most."""
 LONGEST = 1024 * 1024
 """Bytes of an unfinished line that are held; a longer one is passed on in pieces."""
-IDLE_POLL = 0.25
-"""Seconds between polls once nothing has come for a while."""
-IDLE_AFTER = 20
-"""Polls without a line before they become rarer."""
+_INDEX_AGAIN = 1.0
+"""Seconds until an index that was not there is looked for again."""
 
 
-class Position(NamedTuple):
-    """A place in one file, which a rotation does not change: (device, inode) and an offset in bytes."""
+class Chunk(NamedTuple):
+    """Whole lines that came at one time, or a piece of a very long line.
 
-    device: int
-    inode: int
-    offset: int
-
-
-class LogSource(NamedTuple):
-    """What follow_all reads. label and stream come back with each line; sources with one path are read once."""
-
-    label: str
-    stream: str
-    path: str
-
-
-def end_of(path: str) -> Position | None:
-    """The place after the last whole line of the newest file, or None where there is no file.
-
-    Raises OSError where it may not be read.
+    data ends with a newline unless is_open: its line goes on in the next chunk, which continues. time: wall ms, by the
+    index, None where it does not know; order: wall ms for comparing with other files, never unknown.
     """
-    try:
-        fd = _open(path)
-    except FileNotFoundError:
-        return None
-    try:
-        return Position(*_identity(os.fstat(fd)), last_line_end(fd))
-    finally:
-        os.close(fd)
+
+    data: bytes
+    time: int | None = None
+    order: int = 0
+    continues: bool = False
+    is_open: bool = False
 
 
 class Follower:
     """Reads one log from a position on, by polling. Use it as a context manager, or close() it.
 
-    position: where to begin, None for the beginning of the newest file (which need not be there yet). If the
-    position's file has gone meanwhile, reading begins with the newest one. Not safe for several threads at once.
+    position: where to begin; None: the beginning of the newest file, and of the oldest where none is there yet.
+    If its file has gone meanwhile, reading goes on with the oldest that is younger. on_loss: called with the number of
+    files that were removed before they were read, 0 where some may have been. times: what tells when
+    lines came; by "mtime" they are as old as the file's last change, "": nothing does, all is one chunk.
+    Not safe for several threads at once.
     """
 
-    def __init__(self, path: str, position: Position | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        position: Position | None = None,
+        *,
+        on_loss: Callable[[int], None] | None = None,
+        times: Literal["", "index", "mtime"] = "",
+    ) -> None:
         self.path = path
         self._wanted = position
-        self._fd = -1
-        self._identity = (0, 0)
-        self._offset = 0
-        self._partial: list[bytes] = []
-        self._partial_size = 0
+        self._on_loss = on_loss or (lambda _lost: None)
+        self._kind = times
+        self._file: PartFile | None = None
+        self._name = ""
+        self._times: Times | None = None
+        self._times_at = 0.0
+        self._ahead: list[tuple[int, int]] = []
+        """The younger files at the last look, oldest first."""
+        self._base = 0
+        self._buffer = b""
+        """What was read from the file at base on and not yet returned."""
+        self._carried = b""
+        """The unfinished line at the end of an older file, and where it begins."""
+        self._carried_at: Position | None = None
+        self._recent = b""
+        self._mark = (0, 0)
+        self._is_inside = self._has_more = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,174 +90,294 @@ class Follower:
 
     @property
     def position(self) -> Position | None:
-        """Where to go on later: after the last line that poll() has returned."""
-        if self._fd < 0:
+        """Where to go on later: after the last line that was returned."""
+        if self._file is None:
             return self._wanted
-        return Position(*self._identity, max(0, self._offset - self._partial_size))
+        if self._carried_at is not None:
+            return self._carried_at
+        if self._recent:
+            self._mark = len(self._recent), zlib.crc32(self._recent)
+        return Position(*self._file.identity, self._base, self._mark, self._file.mtime_ns)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a file is held open."""
+        return self._file is not None
 
     def poll(self) -> list[bytes]:
-        """The whole lines that have come, without their newlines; empty: nothing for now.
+        """The lines that have come, without their newlines; empty: nothing for now. See read()."""
+        chunk = self.read()
+        return [] if chunk is None else chunk.data.removesuffix(b"\n").split(b"\n")
 
-        Returns a part where much has come: call it again until it is empty. Raises OSError where a file may not
-        be read.
-        """
-        if self._fd < 0 and not self._begin():
-            return []
+    def read(self) -> Chunk | None:
+        """The next lines, or None: nothing for now. Raises OSError where a file may not be read."""
+        if self._file is None and not self._begin():
+            return None
         while True:
-            data = os.pread(self._fd, READ, self._offset)
-            if data:
-                self._offset += len(data)
-                lines = self._cut(data)
-                if lines:
-                    return lines
-            elif os.fstat(self._fd).st_size < self._offset:  # somebody has emptied it
-                self._offset = 0
-                if self._partial:
-                    return [self._take_partial()]
-            elif not self._go_on():
-                return []
+            chunk = self._take()
+            if chunk is not None:
+                return chunk
+            if not self._fill():
+                chunk = self._emptied()
+                if chunk is not None:
+                    return chunk
+            elif not self._has_more and not self._go_on():
+                return None
+
+    def rest(self) -> Chunk | None:
+        """The unfinished line at the end, if there is one; it is taken for read."""
+        if not self._carried and not self._buffer:
+            return None
+        return self._chunk(len(self._buffer), self._when(), is_open=True)
 
     def close(self) -> None:
-        """Close the file; the position stays."""
-        if self._fd >= 0:
+        """Close the file; the position stays, and read() opens it again."""
+        if self._file is not None:
             self._wanted = self.position
-            os.close(self._fd)
-            self._fd = -1
-        self._take_partial()
+            if self._wanted is not None:
+                self._mark = self._wanted.mark
+        self._leave()
+        self._buffer = self._carried = self._recent = b""
+        self._carried_at = None
+
+    # What is read, and when it came.
+
+    def _take(self) -> Chunk | None:
+        """Whole lines out of what was read, up to where the time changes; or a piece of a long line."""
+        first = self._buffer.find(b"\n") + 1
+        if self._is_inside or self._carried or not first:
+            # Begins elsewhere, or ends elsewhere: a chunk by itself.
+            is_long = self._is_inside or len(self._buffer) + len(self._carried) >= LONGEST
+            if not self._buffer or not (first or is_long):
+                return None
+            return self._chunk(first or len(self._buffer), self._when(), is_open=not first)
+        cut = self._buffer.rfind(b"\n") + 1
+        when = self._when()
+        if when[2] is not None and when[2] < self._base + cut:
+            cut = self._buffer.find(b"\n", max(0, when[2] - self._base - 1)) + 1
+        return self._chunk(cut, when)
+
+    def _fill(self) -> bool:
+        """Read on. False: what was read last is not there any more, somebody has shortened the file."""
+        assert self._file is not None
+        # Read once more with what comes: it may have grown beyond our place since it was shortened.
+        known = b"" if self._file.is_packed else (self._recent + self._buffer)[-MARK:]
+        end = self._base + len(self._buffer)
+        data = self._file.read(end - len(known), READ + len(known))
+        if not data.startswith(known) or (
+            not known and not data and not self._file.is_packed and self._file.size() < end
+        ):
+            return False
+        self._has_more = len(data) > len(known)
+        self._buffer += data[len(known) :]
+        return True
+
+    def _chunk(self, used: int, when: tuple[int | None, int, int | None], *, is_open: bool = False) -> Chunk:
+        """What was carried and so many bytes of the buffer, as read."""
+        own = self._buffer[:used]
+        chunk = Chunk(self._carried + own, when[0], when[1], self._is_inside, is_open)
+        self._is_inside = is_open
+        self._recent = own[-MARK:] if used >= MARK else (self._recent + own)[-MARK:]
+        self._base += used
+        self._buffer = self._buffer[used:]
+        self._carried, self._carried_at = b"", None
+        return chunk
+
+    def _when(self) -> tuple[int | None, int, int | None]:
+        """When the line at base came, its place among others, and the offset from which on that changes."""
+        if not self._kind:
+            return None, 0, None
+        if self._kind == "mtime":
+            return None, self._changed(), None
+        times = self._open_times()
+        at, following = times.at(self._base)
+        if at is not None:
+            return at, at, following
+        first = times.first()
+        if first is not None:
+            return None, first, following
+        return None, self._changed(), None
+
+    def _changed(self) -> int:
+        return self._file.mtime_ns // 1_000_000 if self._file is not None else 0
+
+    def _open_times(self) -> Times:
+        assert self._file is not None
+        now = time.monotonic()
+        if self._times is not None and now < self._times_at:
+            return self._times
+        self._times_at = now + _INDEX_AGAIN
+        if self._times is not None and self._times and not self._times.is_replaced:
+            return self._times
+        if self._times is not None:
+            self._times.close()
+        self._times = Times(self._name.removesuffix(PACKED), self._file.identity)
+        if not self._times:  # rotated since
+            part = _ours(listed(self.path), self._file)
+            if part is not None and part.name != self._name:
+                self._name = part.name
+                self._times = Times(part.name.removesuffix(PACKED), self._file.identity)
+        return self._times
+
+    # From file to file.
 
     def _begin(self) -> bool:
-        number, offset = 0, 0
-        if self._wanted is not None:
-            for number_of_old, status in chain(self.path):
-                if _identity(status) == self._wanted[:2]:
-                    number = number_of_old
-                    offset = self._wanted.offset if self._wanted.offset <= status.st_size else 0
-                    break
+        parts = listed(self.path)
+        if not parts:
+            if self._wanted is None:
+                self._wanted = BEGINNING
+            return False
+        wanted = self._wanted
+        if wanted is None:
+            return self._enter(parts, parts[0], 0)
+        same = [part for part in parts if part.identity == wanted[:2]]
+        if wanted.written and not wanted.mark[0]:
+            # Nothing to know it by. If an older one was written to since, this one has the inode of ours, no more.
+            since = max((part.number for part in parts if part.mtime_ns > wanted.written), default=0)
+            same = [part for part in same if part.number >= since]
+        # Shortened in place: what was there may have been copied before.
+        copies = [part for part in parts[1:3] if wanted.mark[0]] if parts[0] in same else []
+        for part in same + copies:
+            if fits(part, wanted):
+                return self._enter(parts, part, wanted.offset)
+        younger = [part for part in parts if part.mtime_ns >= wanted.written]
+        if not younger:
+            return False
+        if wanted != BEGINNING and not same:
+            self._on_loss(0)
+        return self._enter(parts, younger[-1], 0)
+
+    def _enter(self, parts: list[Part], part: Part, offset: int) -> bool:
         try:
-            fd = _open(rotated(self.path, number))
+            file = open_part(part)
         except FileNotFoundError:
-            return False
-        identity = _identity(os.fstat(fd))
-        if offset and self._wanted is not None and identity != self._wanted[:2]:
-            os.close(fd)  # rotated under our hands; the next poll finds it
-            return False
-        self._fd, self._identity, self._offset = fd, identity, offset
+            return False  # renamed or packed under our hands; the next poll finds it
+        self._move(file, part, offset)
+        self._ahead = _ahead(parts, part)
+        self._recent = b"" if part.is_packed else file.read(max(0, offset - MARK), min(MARK, offset))
+        self._mark = self._wanted.mark if self._wanted is not None and offset else (0, 0)
         return True
+
+    def _emptied(self) -> Chunk | None:
+        """Somebody has shortened our file. If they have copied it before (logrotate's copytruncate), read that on."""
+        here = self.position
+        parts = listed(self.path)
+        copies = [part for part in parts[1:3] if here is not None and here.mark[0] and self._carried_at is None]
+        for part in copies:
+            if here is not None and fits(part, here):
+                try:
+                    file = open_part(part)
+                except FileNotFoundError:
+                    continue
+                self._move(file, part, self._base)
+                self._ahead = _ahead(parts, part)
+                return None
+        was_inside, rest = self._is_inside, self.rest()
+        self._is_inside = False
+        self._base, self._recent, self._mark = 0, b"", (0, 0)
+        if rest is not None:
+            return rest._replace(data=rest.data + b"\n", is_open=False)
+        return Chunk(b"\n", continues=True) if was_inside else None
 
     def _go_on(self) -> bool:
         """At the end of a file: whether there is more to read, in this one after all or in the next."""
-        following = self._open_next()
-        if following < 0:
+        assert self._file is not None
+        found = self._next()
+        if found is None:
             return False
+        file, part, parts, lost = found
+        end = self._base + len(self._buffer)
         # Looked at after the next file was seen, so whoever wrote has left this one: now its end is its end.
-        if os.pread(self._fd, 1, self._offset):
-            os.close(following)
+        if data := self._file.read(end, READ):
+            file.close()
+            self._buffer += data
             return True
-        os.close(self._fd)
-        self._fd, self._identity, self._offset = following, _identity(os.fstat(following)), 0
+        if lost is not None:
+            self._on_loss(lost)
+        if self._buffer and not self._carried:
+            self._carried_at = self.position
+        self._carried, self._buffer = self._carried + self._buffer, b""
+        self._move(file, part, 0)
+        self._ahead = _ahead(parts, part)
+        self._recent, self._mark = b"", (0, 0)
         return True
 
-    def _open_next(self) -> int:
-        """The file that came after ours, opened, or -1 while there is none."""
-        try:
-            if _identity(os.stat(self.path)) == self._identity:
-                return -1
-        except FileNotFoundError:
-            return -1  # between rename and open, or deleted: the old file may still grow
-        files = list(chain(self.path))
-        ours = next((number for number, status in files if _identity(status) == self._identity), None)
-        if ours is None:  # deleted, or rotated away for good: the oldest that was written to after ours
-            since = os.fstat(self._fd).st_mtime_ns
-            younger = [number for number, status in files if status.st_mtime_ns >= since]
+    def _next(self) -> tuple[PartFile, Part, list[Part], int | None] | None:
+        """The file that came after ours, opened, and how many were lost in between; None while there is none."""
+        assert self._file is not None
+        if not self._file.is_packed and self._file.identity == _identity(self.path):
+            return None
+        parts = listed(self.path)
+        ours = _ours(parts, self._file)
+        if ours is None:
+            parts = listed(self.path)  # the look may have passed it while it moved
+            ours = _ours(parts, self._file)
+        lost: int | None = None
+        if ours is not None:
+            younger = parts[: parts.index(ours)]
         else:
-            younger = [number for number, _ in files if number < ours]
+            if not parts or parts[0].number:
+                return None  # between rename and open, or deleted: the old file may still grow
+            # Rotated away for good, or begun anew: the oldest that was written to after ours.
+            since = self._file.mtime_ns
+            younger = [part for part in parts if part.mtime_ns >= since]
+            lost = self._lost(younger)
         if not younger:
-            return -1
-        number = younger[-1]
+            return None
+        oldest = younger[-1]
         try:
-            fd = _open(rotated(self.path, number))
+            file = open_part(oldest)
         except FileNotFoundError:
-            return -1
-        status = os.fstat(fd)
-        # Numbers only grow and chain() looks at the small ones first: if this is still the file that it saw under the
+            return None
+        # Numbers only grow and listed() looks at the small ones first: as this is still the file that it saw under the
         # number, no file was between it and ours. Otherwise a rotation came between; the next poll sees it whole.
-        is_same = _identity(status) == _identity(dict(files)[number])
         # An empty newest file says that the writer may not have moved on yet (logrotate makes it before it tells).
-        is_early = number == 0 and status.st_size == 0
-        if is_same and not is_early:
-            return fd
-        os.close(fd)
-        return -1
+        if oldest.number == 0 and file.size() == 0:
+            file.close()
+            return None
+        return file, oldest, parts, lost
 
-    def _cut(self, data: bytes) -> list[bytes]:
-        cut = data.rfind(b"\n")
-        if cut < 0:
-            self._partial.append(data)
-            self._partial_size += len(data)
-            return [self._take_partial()] if self._partial_size > LONGEST else []
-        lines = (self._take_partial() + data[:cut]).split(b"\n")
-        if cut + 1 < len(data):
-            self._partial.append(data[cut + 1 :])
-            self._partial_size = len(data) - cut - 1
-        return lines
+    def _lost(self, younger: list[Part]) -> int | None:
+        """How many files were removed unread, 0 for perhaps some, None for none."""
+        there = [part.identity for part in younger]
+        for number, identity in enumerate(self._ahead):
+            if identity in there:
+                return number or None
+        if len(younger) == 1 and younger[0].number == 0:  # begun anew on purpose: what we knew of is gone
+            return len(self._ahead) or None
+        return 0
 
-    def _take_partial(self) -> bytes:
-        partial = b"".join(self._partial)
-        self._partial.clear()
-        self._partial_size = 0
-        return partial
+    def _move(self, file: PartFile, part: Part, offset: int) -> None:
+        self._leave()
+        self._file, self._name, self._base = file, part.name, offset
+
+    def _leave(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._times is not None:
+            self._times.close()
+            self._times = None
+        self._times_at = 0.0
 
 
-def follow_all(
-    sources: Iterable[LogSource],
-    *,
-    lines: int = 15,
-    poll: float = 0.1,
-    sleep: Callable[[float], None] = time.sleep,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (label, stream, line) of several logs: the last ``lines`` of each, then what comes, until stop().
-
-    poll: seconds between looks; fewer looks while nothing comes. sleep is called whenever all that is there was
-    yielded (a good place to flush output). One fd per file is open. Raises OSError where a file may not be read.
+def _ours(parts: list[Part], file: PartFile) -> Part | None:
+    """An open file among the parts. An inode that we hold open is no other plain file's; of packed ones, whose inode
+    is free, the youngest with it is ours.
     """
-    by_path: dict[str, LogSource] = {}
-    for source in sources:
-        by_path.setdefault(source.path, source)
-    followers: list[tuple[LogSource, Follower]] = []
-    idle = 0
+    same = [part for part in parts if part.identity == file.identity]
+    plain = [part for part in same if not part.is_packed and not file.is_packed]
+    packed = [part for part in same if part.is_packed]
+    return next(iter(plain + packed), None)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
     try:
-        for source in by_path.values():
-            position, last = _last_and_end(source.path, lines)
-            followers.append((source, Follower(source.path, position)))
-            for line in last:
-                yield source.label, source.stream, line
-        while not stop():
-            idle += 1
-            for source, follower in followers:
-                for line in follower.poll():
-                    idle = 0
-                    yield source.label, source.stream, line
-            if idle:
-                sleep(poll if idle < IDLE_AFTER else max(poll, IDLE_POLL))
-    finally:
-        for _, follower in followers:
-            follower.close()
-
-
-def _last_and_end(path: str, lines: int) -> tuple[Position | None, list[bytes]]:
-    for _ in range(5):  # again if a rotation came between the two looks
-        position = end_of(path)
-        last = last_lines(path, lines, until_offset=position.offset if position else 0)
-        after = end_of(path)
-        if (after and after[:2]) == (position and position[:2]):
-            break
-    return position, last
-
-
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
     return status.st_dev, status.st_ino
+
+
+def _ahead(parts: list[Part], ours: Part) -> list[tuple[int, int]]:
+    return [part.identity for part in reversed(parts) if part.number < ours.number]

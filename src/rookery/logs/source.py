@@ -1,55 +1,92 @@
-"""One pipe, and how its bytes become lines in a log file."""
+"""One pipe, and how its bytes become lines in log files.
+
+::
+
+    raw, the file is ours alone      FIFO --splice--> file                      nobody looks at the bytes
+    raw, shared or near the limit    FIFO --peek--> where does the line end?
+                                     FIFO --splice exactly so far--> file       a kill loses and repeats nothing
+    stamped, prefixed, JSON          FIFO --peek--> Maker --write--> files, then FIFO --discard
+                                                                                a kill may repeat this one chunk
+
+A line whose end has not come stays in the pipe, but where it is raw in a file of ours alone and far from the limit, or
+too long. So the same output makes the same files, however it is split into writes.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import select
-import stat
-import sys
-import termios
-
-from rookery.logs.stamp import Stamper
+from rookery.logs.intake import CHUNK, Intake
+from rookery.logs.writer import EMPTY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rookery.logs.intake import Scratch
+    from rookery.logs.maker import Maker
     from rookery.logs.writer import LogFile
-
-CHUNK = 64 * 1024
-"""Bytes per read where bytes must be looked at; larger ones are slower (caches)."""
-HOLD = 64 * 1024
-"""Bytes of an unfinished line that are held back while others write to the same file."""
 
 
 class Source:
-    """The reading end of one pipe, moved into one log file.
+    """The reading end of one pipe, moved into one log file, and into a second one where several are combined.
 
-    fd: the reading end, taken over. timestamps: the time goes before each line.
-    ended: nothing will ever come again. is_waiting: another source's line must be finished first.
+    key: names it in the file's index. fd: taken over. maker: makes of lines what is written; None: as they are.
+    waits_for: why nothing was moved at the last pump: "line" (another source's must be finished first), "disk", or "".
+    has_more: the last pump had to end before the pipe was empty. is_mid_line: it left an unfinished line in the pipe.
     """
 
-    __slots__ = ("_blocking", "_held", "_is_fifo", "_stamper", "dropped", "ended", "fd", "is_waiting", "log", "size")
+    __slots__ = (
+        "_ahead", "_due", "_is_ending", "_maker", "_owed", "began", "combined", "dropped", "has_more", "intake",
+        "is_mid_line", "key",
+        "log", "size", "waits_for",
+    )  # fmt: skip
 
-    def __init__(self, fd: int, log: LogFile, *, timestamps: bool) -> None:
-        self.fd, self._is_fifo, self._blocking = _own(fd)
+    def __init__(
+        self,
+        key: str,
+        fd: int,
+        log: LogFile,
+        *,
+        scratch: Scratch,
+        combined: LogFile | None = None,
+        maker: Maker | None = None,
+    ) -> None:
+        self.key = key
+        self.intake = Intake(fd, scratch)
         self.log = log
+        self.combined = combined
         self.size = 0
         self.dropped = 0
-        self.ended = False
-        self.is_waiting = False
-        self._held = b""
-        self._stamper = Stamper() if timestamps else None
+        self.began = 0
+        self.has_more = False
+        self.is_mid_line = False
+        self.waits_for = ""
+        self._maker = maker
+        self._due: list[tuple[LogFile, bytes]] = []
+        self._owed = 0  # bytes in the pipe that _due was made of
+        self._ahead = 0  # bytes in the pipe that the combined file has already
+        self._is_ending = False
 
-    def on_event(self, limit: int) -> None:
-        """What to do when the pipe was reported readable: pump(), or learn that it has ended."""
-        if self.pump(limit) or self.is_waiting or self.ended:
-            return
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        events = dict(poll.poll(0)).get(self.fd, 0)
-        if events and not self.pending():
-            # A FIFO may be readable for nothing when somebody else has read it; anything else is then at its end.
-            self.ended = bool(events & (select.POLLHUP | select.POLLERR)) or not self._is_fifo
+    @property
+    def fd(self) -> int:
+        """For events."""
+        return self.intake.fd
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will ever come again."""
+        return self.intake.ended
+
+    @ended.setter
+    def ended(self, value: bool) -> None:
+        self.intake.ended = value
+
+    @property
+    def files(self) -> tuple[LogFile, ...]:
+        """The files it writes to."""
+        return (self.log,) if self.combined is None else (self.log, self.combined)
+
+    def check_end(self) -> None:
+        """Find out whether a pipe that was reported readable and gave nothing has ended."""
+        if not self.ended and not self.waits_for:
+            self.intake.check_end()
 
     def pump(self, limit: int, *, force: bool = False) -> int:
         """Move up to limit bytes of what is in the pipe now, without ever waiting for more; how many it were.
@@ -57,40 +94,44 @@ class Source:
         force: do not wait for the end of another source's line in the same file either.
         """
         moved = 0
-        self.is_waiting = False
+        self.waits_for = ""
+        self.is_mid_line = False
+        before = self.log.loss.all_lines
         while moved < limit:
-            available = self.pending()
-            if not available:
-                break
-            self.is_waiting = not self.log.claim(self, force=force)
-            if self.is_waiting:
-                break
-            taken = self._move(min(available, limit - moved))
+            taken = self._write_due() if self._due else self._move(limit - moved, force=force)
             if not taken:
                 break
             moved += taken
+        self.dropped += self.log.loss.all_lines - before
+        self.has_more = moved >= limit
         self.size += moved
         return moved
 
     def finish(self, limit: int) -> None:
-        """Move all that is in the pipe now (at most about limit bytes) and what is held back of the last line."""
+        """Move all that is in the pipe now (at most about limit bytes), and let go of the files.
+
+        An unfinished line goes too; what comes later begins a new one where others share the file.
+        """
+        self.drain(limit, is_end=True)
+        if not self.waits_for:
+            end = self._maker.end() if self._maker is not None else b""
+            for log in self.files:
+                if end and log.claim(self.key, force=True):
+                    log.write(end)
+        self.began = self.log.began(self.key)
+        for log in self.files:
+            log.release(self.key)
+            log.retry()
+
+    def drain(self, limit: int, *, is_end: bool = False) -> None:
+        """Move all that is in the pipe now (at most about limit bytes); an unfinished line only at the end."""
+        self._is_ending = is_end
         while limit > 0 and not self.ended:
             moved = self.pump(min(limit, CHUNK * 4), force=True)
             if not moved:
                 break
             limit -= moved
-        if self._held and self.log.claim(self, force=True):
-            held, self._held = self._held, b""
-            self._write(held)
-        self.log.release(self)
-        self.log.retry()
-
-    def pending(self) -> int:
-        """How many bytes are in the pipe now."""
-        try:
-            return int.from_bytes(fcntl.ioctl(self.fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
-        except OSError:
-            return CHUNK if not self._blocking else 0
+        self._is_ending = False
 
     def counters(self) -> dict[str, int]:
         """What ``stats`` tells of this pipe."""
@@ -98,68 +139,92 @@ class Source:
 
     def close(self) -> None:
         """Close the pipe; what is in it stays there for the next reader."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        self.intake.close()
 
-    def _move(self, count: int) -> int:
-        shared = self.log.users > 1
-        if not shared and self._stamper is None and not self._held:
-            moved = self.log.splice(self.fd, count)
+    @property
+    def _is_raw_alone(self) -> bool:
+        return self._maker is None and self.combined is None and self.log.users <= 1
+
+    def _move(self, limit: int, *, force: bool) -> int:
+        if self._is_raw_alone and self.intake.can_splice:
+            if not self.log.is_of(self.key) and not self.intake.pending():
+                return 0
+            if not self._claim(force=force):
+                return 0
+            moved = self.log.splice(self.fd, limit)
             if moved:
-                return moved
-        data = self._read(min(count, CHUNK))
-        if data:
-            self._take(data, shared=shared)
-        return len(data)
+                return max(0, moved) if moved != EMPTY else 0
+        data = self.intake.peek()
+        if not data:
+            return 0
+        if not self._claim(force=force):
+            return 0
+        cut = self._cut(data)
+        if not cut:
+            self.is_mid_line = True
+            return 0
+        return self._put_raw(data[:cut]) if self._maker is None else self._make(self._maker, data[:cut])
 
-    def _take(self, data: bytes, *, shared: bool) -> None:
-        size = len(data)
-        if self._held:
-            data = self._held + data
-        cut = len(data)
-        if shared:
-            cut = data.rfind(b"\n", len(data) - size) + 1
-            # Too long to be held, or begun already: it goes out in pieces, and the others wait for its end.
-            if len(data) - cut > HOLD or (not cut and self.log.mid_line):
-                cut = len(data)
-        self._held = data[cut:]
+    def _claim(self, *, force: bool) -> bool:
+        for log in self.files:
+            if not log.claim(self.key, force=force):
+                self.waits_for = "disk" if log.is_full else "line"
+                return False
+        return True
+
+    def _cut(self, data: bytes) -> int:
+        """How many of these bytes may be moved now; 0: the end of their line has not come."""
+        if self._is_raw_alone and not self.log.rules.max_size:
+            return len(data)
+        cut = data.rfind(b"\n") + 1
         if cut:
-            self._write(data[:cut])
+            return cut
+        # Begun already, or too long to wait: the pipe might be too full for its end. It goes out in pieces, and the
+        # others wait.
+        is_begun = self._maker.is_inside if self._maker is not None else self.log.mid_line
+        if is_begun or self._is_ending or len(data) >= self.intake.longest or len(data) < self.intake.pending():
+            return len(data)
+        return 0
 
-    def _write(self, data: bytes) -> None:
-        if self._stamper is not None:
-            data = self._stamper.stamp(data, mid_line=self.log.mid_line)
-        self.dropped += self.log.write(data)
+    def _put_raw(self, data: bytes) -> int:
+        if self.combined is not None and self._ahead < len(data):
+            self._ahead += self.combined.write(data[self._ahead :])
+            if self._ahead < len(data):
+                self.waits_for = "disk"
+                return 0
+        place = self.log.room(data)
+        moved = self.log.splice(self.fd, place, exact=True) if self.intake.can_splice else 0
+        if moved == EMPTY:  # somebody else has read it: an app its own output
+            return 0
+        if not moved:
+            moved = self.log.write(data[:place])
+            self.intake.take(moved)
+            if not moved:
+                self.waits_for = "disk"
+        self._ahead = max(0, self._ahead - moved)
+        return moved
 
-    def _read(self, count: int) -> bytes:
-        try:
-            data = os.read(self.fd, count)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            data = b""
-        self.ended = not data
-        return data
+    def _make(self, maker: Maker, data: bytes) -> int:
+        if maker.is_inside and not self.log.mid_line:  # somebody has ended our line
+            maker.reset()
+        elif not maker.is_inside:
+            for log in self.files:
+                if log.mid_line:  # ours, of before the death of a collector: torn
+                    log.end_line()
+        text = maker.make(data)
+        self._due = [(log, text) for log in reversed(self.files)]
+        self._owed = len(data)
+        return self._write_due()
 
-
-def _own(fd: int) -> tuple[int, bool, bool]:
-    """The fd to read from, whether it is a FIFO, and whether a read of it may block.
-
-    The open file description is shared with the app, which would meet EAGAIN if we made it non-blocking. A FIFO can
-    be opened a second time through /proc, with a description of our own: then not even an app that reads its own
-    stdout can take the bytes from under our read and leave us waiting. Anything else is read only when FIONREAD
-    says that there is something.
-    """
-    is_fifo = stat.S_ISFIFO(os.fstat(fd).st_mode)
-    if is_fifo:
-        mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
-        try:
-            own = os.open(f"/proc/self/fd/{fd}", mode | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            pass
-        else:
-            os.close(fd)
-            return own, True, False
-    os.set_inheritable(fd, False)
-    return fd, is_fifo, True
+    def _write_due(self) -> int:
+        while self._due:
+            log, text = self._due[0]
+            done = log.write(text)
+            if done < len(text):
+                self._due[0] = (log, text[done:])
+                self.waits_for = "disk"
+                return 0
+            del self._due[0]
+        owed, self._owed = self._owed, 0
+        self.intake.take(owed)
+        return owed

@@ -4,60 +4,42 @@ from __future__ import annotations
 
 import os
 
-from rookery.logs.rotation import rotated
+from rookery.logs.parts import listed, open_part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rookery.logs.parts import PartFile
+    from rookery.logs.rotation import Part
 
 BLOCK = 64 * 1024
 """Bytes per step backwards."""
 MOST = 16 * 1024 * 1024
 """Bytes looked through by default."""
+_TRIES = 5
 
 
 def last_lines(path: str, n: int, *, max_bytes: int = MOST, until_offset: int | None = None) -> list[bytes]:
     """The last n lines of a log, oldest first, without their newlines; a missing file has none.
 
-    Goes on into path.1, path.2 ... where the newest file is too short; they are read as one stream.
+    Goes on into the rotated files, compressed or not, where the newest is too short; they are read as one stream.
     max_bytes: look through no more than that many; the first line may then lack its beginning. until_offset: the
     size of the newest file at which to stop, as a flush of the collector tells it.
     Raises OSError where a file is there and may not be read.
     """
+    if n <= 0 or max_bytes <= 0:
+        return []
     blocks: list[bytes] = []
-    newlines = number = missing = 0
-    seen: set[tuple[int, int]] = set()
-    left = max_bytes
-    while n > 0 and left > 0:
-        try:
-            fd = os.open(rotated(path, number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            missing += number > 0
-            if missing > 1:
-                break
-            number += 1  # in the middle of a rotation there is a gap of one
-            continue
-        missing = 0
-        try:
-            status = os.fstat(fd)
-            identity = (status.st_dev, status.st_ino)
-            # A rotation since the last round has renamed what we have read to this name.
-            end = 0 if identity in seen else status.st_size
-            seen.add(identity)
-            if number == 0 and until_offset is not None:
-                end = min(end, until_offset)
-            while end > 0 and left > 0:
-                start = max(0, end - min(BLOCK, left))
-                block = os.pread(fd, end - start, start)
-                if len(block) < end - start:  # shortened by somebody meanwhile
-                    end = start
-                    continue
-                # The newline at the very end ends the last line; it does not begin another one.
-                newlines += block.count(b"\n") - (not blocks and block.endswith(b"\n"))
-                blocks.append(block)
-                left -= len(block)
-                end = start
-                if newlines >= n:
-                    return _split(blocks, n)
-        finally:
-            os.close(fd)
-        number += 1
+    newlines, left = 0, max_bytes
+    for block in _backwards(path, until_offset, max_bytes):
+        block = block[-left:]  # noqa: PLW2901 - of the oldest block the end
+        # The newline at the very end ends the last line; it does not begin another one.
+        newlines += block.count(b"\n") - (not blocks and block.endswith(b"\n"))
+        blocks.append(block)
+        left -= len(block)
+        if newlines >= n or left <= 0:
+            break
     return _split(blocks, n)
 
 
@@ -76,10 +58,54 @@ def last_line_end(fd: int, *, max_bytes: int = MOST) -> int:
     return size if end else 0
 
 
+def _backwards(path: str, until_offset: int | None, most: int) -> Iterator[bytes]:
+    parts, number, tries = listed(path), 0, 0
+    last: Part | None = None
+    while number < len(parts):
+        part = parts[number]
+        try:
+            file = open_part(part)
+        except FileNotFoundError:
+            # Renamed or packed meanwhile: what was read last has another number now, but the same identity.
+            tries += 1
+            parts = listed(path) if tries < _TRIES else []
+            names = [one.identity for one in parts]
+            if last is not None:
+                number = names.index(last.identity) + 1 if last.identity in names else len(parts)
+            continue
+        try:
+            yield from (
+                _packed_end(file, most) if part.is_packed else _plain(file, None if part.number else until_offset)
+            )
+        finally:
+            file.close()
+        last, tries = part, 0
+        number += 1
+
+
+def _plain(file: PartFile, until: int | None) -> Iterator[bytes]:
+    end = file.size() if until is None else min(file.size(), until)
+    while end > 0:
+        start = max(0, end - BLOCK)
+        block = file.read(start, end - start)
+        if len(block) == end - start:  # else shortened by somebody meanwhile
+            yield block
+        end = start
+
+
+def _packed_end(file: PartFile, most: int) -> Iterator[bytes]:
+    """All of it has to be gone through; so much of it is kept."""
+    blocks: list[bytes] = []
+    offset = held = 0
+    while block := file.read(offset, BLOCK):
+        offset += len(block)
+        held += len(block)
+        blocks.append(block)
+        while held - len(blocks[0]) >= most:
+            held -= len(blocks.pop(0))
+    yield from reversed(blocks)
+
+
 def _split(blocks: list[bytes], n: int) -> list[bytes]:
     data = b"".join(reversed(blocks))
-    if not data or n <= 0:
-        return []
-    if data.endswith(b"\n"):
-        data = data[:-1]
-    return data.split(b"\n")[-n:]
+    return data.removesuffix(b"\n").split(b"\n")[-n:] if data else []

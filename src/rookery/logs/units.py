@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-import selectors
 import sys
 import time
 
+from rookery.logs.intake import Scratch
+from rookery.logs.maker import Maker
+from rookery.logs.request import Stream, log_path, unit_key
+from rookery.logs.rotation import remove
 from rookery.logs.source import Source
 from rookery.logs.writer import RETRY_EVERY, LogFile
 
@@ -14,6 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+    from rookery.logs.rules import Rules
+    from rookery.logs.watch import Watch
+    from rookery.logs.writer import Tell
 
     Json = dict[str, Any]
 
@@ -23,18 +30,47 @@ FLUSH_LIMIT = 64 * 1024 * 1024
 """Bytes a flush moves at most: a writer at full speed must not keep it for ever."""
 LINE_PATIENCE = 5.0
 """Seconds a source waits for the end of another one's long line in the same file."""
+GATHER = 0.02
+"""Seconds between two rounds while only little comes: many small writes cost one turn."""
+BUSY = 16 * 1024
+"""Bytes from one pipe in one round that mean: do not wait with the next."""
+BUSY_FOR = 0.05
+"""Seconds after such a round in which nothing is gathered: its writer may stand before a full pipe."""
+FIRST_LOOK = 0.001
+LAST_LOOK = 0.1
+"""Seconds before a pipe with an unfinished line is looked into again, unasked. A writer in the middle of a write that
+is larger than the pipe makes no event when he fills it up from there on (pipe_write in the kernel)."""
+MOST_LEAVING = 256
+"""Closed sources that may wait for room on the disk."""
 
 
 class Units:
-    """All open sources. selector: theirs are registered there, with themselves as data. clock: monotonic seconds."""
+    """All open sources. watch: they are registered there. clock: monotonic seconds. tell: for the manager."""
 
-    def __init__(self, selector: selectors.BaseSelector, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._selector = selector
+    def __init__(
+        self,
+        watch: Watch,
+        *,
+        tell: Tell = lambda _: None,
+        to_pack: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._watch = watch
         self._clock = clock
+        self._tell = tell
+        self._to_pack = to_pack
+        self._scratch = Scratch()
         self._units: dict[tuple[str, int], dict[str, Source]] = {}
         self._logs: dict[str, LogFile] = {}
+        self._ready: dict[Source, None] = {}
         self._waiting: dict[Source, float] = {}
+        self._blocked: dict[Source, float] = {}
+        self._leaving: dict[Source, None] = {}
         self._lossy: set[LogFile] = set()
+        self._unfinished: dict[Source, tuple[float, float]] = {}
+        """When to look again, and how long that was put off."""
+        self._round_at = 0.0
+        self._busy_until = 0.0
 
     def keys(self) -> list[tuple[str, int]]:
         """The (unit, generation) pairs that are open."""
@@ -46,24 +82,27 @@ class Units:
         Opening what is open closes the fds and says ``already``. Raises KeyError, TypeError or ValueError for a
         request that makes no sense.
         """
-        key = _key(request)
+        key = unit_key(request)
         order: list[str] = request["order"]
         streams: dict[str, Json] = request["streams"]
         if len(order) != len(fds) or len(set(order)) != len(order) or set(order) != set(streams):
             raise ValueError(f"{len(fds)} fds for the order {order} of the streams {sorted(streams)}")
-        settings = [_settings(streams[name]) for name in order]
+        asked = [Stream(streams[name]) for name in order]
+        makers = [Maker(one.format) if one.format else None for one in asked]  # a pattern may be wrong
         if key in self._units:
             for fd in fds:
                 os.close(fd)
             return {"already": True, "problems": {}}
         sources: dict[str, Source] = {}
-        for name, fd, (path, max_size, keep, timestamps) in zip(order, fds, settings, strict=True):
-            log = self._log(path, max_size, keep)
-            sources[name] = Source(fd, log, timestamps=timestamps)
+        for name, fd, stream, maker in zip(order, fds, asked, makers, strict=True):
+            log = self._log(stream.path, stream.rules)
+            combined = self._log(stream.combined, stream.rules) if stream.combined else None
+            name_in_index = f"{key[0]}/{key[1]}/{name}"
+            sources[name] = Source(name_in_index, fd, log, scratch=self._scratch, combined=combined, maker=maker)
         self._units[key] = sources
         for source in sources.values():
             try:
-                self._selector.register(source.fd, selectors.EVENT_READ, source)
+                self._watch.add_source(source)
             except OSError as error:  # a plain file has no events
                 source.ended = True
                 _say(f"unit {key[0]}: {error.strerror}: this is no pipe")
@@ -71,22 +110,24 @@ class Units:
         return {"already": False, "problems": problems}
 
     def flush(self, request: Json) -> Json:
-        """Write all that is in a unit's pipes now; the files and their sizes after it, by stream."""
-        sources = self._units.get(_key(request), {})
+        """Write all that is in a unit's pipes now: by stream the file, its size, and where this unit's part begins."""
+        sources = self._units.get(unit_key(request), {})
         for source in sources.values():
             source.finish(FLUSH_LIMIT)
             source.log.refresh()
             self._follow_state(source)
-        return {"offsets": {name: [source.log.path, source.log.size] for name, source in sources.items()}}
+        return {"offsets": {name: [one.log.path, one.log.size, one.began] for name, one in sources.items()}}
 
     def close(self, request: Json) -> Json:
-        """Flush a unit, then forget it."""
+        """Flush a unit, then forget it; what finds no room on the disk and may not be dropped is kept until it does."""
         answer = self.flush(request)
-        for source in self._units.pop(_key(request), {}).values():
-            source.ended = True
-            self._follow_state(source)
-            source.close()
-            self._leave(source.log)
+        for source in self._units.pop(unit_key(request), {}).values():
+            if source.waits_for == "disk":
+                self._leaving[source] = None
+                while len(self._leaving) > MOST_LEAVING:
+                    self._forget(next(iter(self._leaving)))
+            else:
+                self._forget(source)
         return answer
 
     def reopen(self) -> Json:
@@ -94,6 +135,17 @@ class Units:
         for log in self._logs.values():
             log.refresh(reopen=True)
         return {}
+
+    def empty(self, request: Json) -> Json:
+        """Begin files anew, and delete what was rotated. Raises KeyError, TypeError or ValueError."""
+        paths = [log_path(path) for path in request["paths"]]
+        for path in paths:
+            log = self._logs.get(path)
+            if log is None:
+                remove(path)
+            else:
+                log.empty()
+        return {"emptied": len(paths)}
 
     def stats(self) -> Json:
         """Counters of all sources and files."""
@@ -107,91 +159,130 @@ class Units:
         }
 
     def drain(self) -> None:
-        """Write all that is readable now, of every unit."""
+        """Write all that is readable now, of every unit; unfinished lines of stamped logs wait for the next one."""
         for source in self._sources():
-            source.finish(source.pending())  # what comes later waits in the pipe for the next collector
+            source.drain(source.intake.pending())  # what comes later waits in the pipe for the next collector
         for log in self._logs.values():
             log.retry(force=True)
 
     def shut(self) -> None:
         """Close every pipe and file."""
-        for source in self._sources():
-            source.ended = True
-            self._follow_state(source)
+        for source in [*self._sources(), *self._leaving]:
+            self._watch.remove(source.fd)
             source.close()
         for log in self._logs.values():
             log.close()
         self._units.clear()
         self._logs.clear()
+        self._scratch.close()
 
     def on_event(self, source: Source) -> None:
-        """A pipe was reported readable."""
+        """A pipe was reported readable; tick() looks into it."""
         if not source.ended:
-            source.on_event(TURN)
-            self._follow_state(source)
+            self._ready[source] = None
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether pipes should not be waited for now: more will have come when the next round is due."""
+        return bool(self._ready) and self._clock() < self._round_at
 
     def tick(self) -> None:
-        """Once per turn: let those go on who waited for a line to end, and retry full disks."""
-        if self._waiting:
-            now = self._clock()
-            for source, until in list(self._waiting.items()):
-                source.pump(TURN, force=now >= until)
+        """Once per turn: a round, if it is due; those go on who waited for a line to end; full disks are retried."""
+        now = self._clock()
+        for source, (at, _) in self._unfinished.items():
+            if now >= at:
+                self._ready[source] = None
+        if self._ready and now >= self._round_at:
+            self._round(now)
+        for source, until in list(self._waiting.items()):
+            source.pump(TURN, force=now >= until)
+            self._follow_state(source)
+        for source, at in list(self._blocked.items()):
+            if now >= at:
+                del self._blocked[source]
+                if source in self._leaving:
+                    source.finish(FLUSH_LIMIT)
+                else:
+                    source.pump(TURN)
                 self._follow_state(source)
+                if source in self._leaving and source.waits_for != "disk":
+                    self._forget(source)
         if self._lossy:
             self._lossy = {log for log in self._lossy if not log.retry()}
 
     def timeout(self) -> float | None:
         """Seconds until the next tick is due without any event; None: never."""
+        now = self._clock()
         due = [RETRY_EVERY] if self._lossy else []
-        if self._waiting:
-            due.append(max(0.0, min(self._waiting.values()) - self._clock()))
-        return min(due, default=None)
+        due += [until - now for until in self._waiting.values()]
+        due += [at - now for at in self._blocked.values()]
+        due += [at - now for at, _ in self._unfinished.values()]
+        if self._ready:
+            due.append(self._round_at - now)
+        return max(0.0, min(due)) if due else None
+
+    def _round(self, now: float) -> None:
+        ready, self._ready = self._ready, {}
+        for source in ready:
+            if source.ended:
+                continue
+            moved = source.pump(TURN)
+            if not moved:
+                source.check_end()
+            elif moved >= BUSY:
+                self._busy_until = now + BUSY_FOR
+            self._follow_state(source)
+            if source.is_mid_line and not source.ended:
+                pause = min(LAST_LOOK, self._unfinished.get(source, (0.0, 0.0))[1] * 2 or FIRST_LOOK)
+                self._unfinished[source] = (now + (FIRST_LOOK if moved else pause), FIRST_LOOK if moved else pause)
+            else:
+                self._unfinished.pop(source, None)
+        self._round_at = now if now < self._busy_until else now + GATHER
 
     def _sources(self) -> Iterator[Source]:
         for sources in self._units.values():
             yield from sources.values()
 
-    def _log(self, path: str, max_size: int, keep: int) -> LogFile:
+    def _log(self, path: str, rules: Rules) -> LogFile:
         log = self._logs.get(path)
         if log is None:
-            log = self._logs[path] = LogFile(path, max_size=max_size, keep=keep)
-        log.max_size, log.keep = max_size, keep  # the latest word counts
+            log = self._logs[path] = LogFile(path, rules, tell=self._tell, to_pack=self._to_pack)
+            if rules.compress:
+                self._to_pack(path)  # what an earlier collector was killed over
+        log.rules = rules  # the latest word counts
         log.users += 1
         return log
 
-    def _leave(self, log: LogFile) -> None:
-        log.users -= 1
-        if log.users == 0:
-            log.close()
-            self._lossy.discard(log)
-            del self._logs[log.path]
+    def _forget(self, source: Source) -> None:
+        for waiting in (self._ready, self._waiting, self._blocked, self._unfinished, self._leaving):
+            waiting.pop(source, None)
+        self._watch.remove(source.fd)
+        source.ended = True
+        source.close()
+        for log in source.files:
+            log.users -= 1
+            if log.users == 0:
+                log.close()
+                self._lossy.discard(log)
+                del self._logs[log.path]
 
     def _follow_state(self, source: Source) -> None:
-        """Have events only for what may be read: a waiting pipe stays readable and would spin the loop."""
-        if source.log.loss.size:
-            self._lossy.add(source.log)
-        if source.is_waiting and not source.ended:
+        """Note what must happen so that a source goes on."""
+        self._lossy.update(log for log in source.files if log.loss.size)
+        if source.ended:
+            self._watch.remove(source.fd)
+        else:
+            self._watch.rest(source, on=bool(source.waits_for))
+        if source.waits_for == "line" and not source.ended:
             self._waiting.setdefault(source, self._clock() + LINE_PATIENCE)
         else:
             self._waiting.pop(source, None)
-        is_registered = source.fd in self._selector.get_map()
-        wanted = not (source.is_waiting or source.ended)
-        if is_registered and not wanted:
-            self._selector.unregister(source.fd)
-        elif wanted and not is_registered:
-            self._selector.register(source.fd, selectors.EVENT_READ, source)
-
-
-def _key(request: Json) -> tuple[str, int]:
-    return str(request["unit"]), int(request["generation"])
-
-
-def _settings(stream: Json) -> tuple[str, int, int, bool]:
-    path, max_size, keep = str(stream["path"]), int(stream["max_size"]), int(stream["keep"])
-    if not os.path.isabs(path) or "\0" in path or max_size < 0 or keep < 0:
-        raise ValueError(f"a log file needs an absolute path and no negative numbers: {stream}")
-    os.fsencode(path)  # raises UnicodeEncodeError here rather than half-way through
-    return os.path.normpath(path), max_size, keep, bool(stream.get("timestamps", False))
+        if source.waits_for == "disk" and not source.ended:
+            self._blocked.setdefault(source, self._clock() + RETRY_EVERY)
+        else:
+            self._blocked.pop(source, None)
+        if source.has_more and not source.ended:
+            self._ready[source] = None
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,8 @@ import os
 
 import pytest
 
+from rookery.logs.intake import Scratch
+from rookery.logs.rules import Rules
 from rookery.logs.writer import LogFile
 
 
@@ -52,10 +54,22 @@ def path(tmp_path):
 def make_log(path, clock, disk):
     made = []
 
-    def make(*, max_size=0, keep=7, path=path):
-        made.append(LogFile(path, max_size=max_size, keep=keep, write=disk.write, clock=clock))
+    def make(*, max_size=0, keep=7, path=path, **options):
+        rules = Rules(max_size, keep, rotate=options.pop("rotate", "never"), blocks=options.pop("blocks", False))
+        made.append(LogFile(path, rules, write=disk.write, clock=clock, **options))
         return made[-1]
 
     yield make
     for log in made:
         log.close()
+
+
+@pytest.fixture(params=["tee", "hold"])
+def scratch(request, monkeypatch):
+    """With and without a way to look into a pipe."""
+    if request.param == "hold":
+        monkeypatch.setattr("rookery.logs.intake.tee_call", lambda: None)
+    scratch = Scratch()
+    assert scratch.can_peek == (request.param == "tee")
+    yield scratch
+    scratch.close()

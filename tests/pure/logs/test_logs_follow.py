@@ -1,25 +1,12 @@
 import os
-import tempfile
+import shutil
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from written import append, pack, rotate
 
 from rookery.logs import follow
-from rookery.logs.follow import Follower, LogSource, end_of, follow_all
-from rookery.logs.writer import LogFile
-
-
-def append(path, data):
-    with open(path, "ab") as file:
-        file.write(data)
-
-
-def rotate(path, keep=9):
-    for number in range(keep - 1, 0, -1):
-        if os.path.exists(f"{path}.{number}"):
-            os.rename(f"{path}.{number}", f"{path}.{number + 1}")
-    os.rename(path, f"{path}.1")
+from rookery.logs.follow import Follower
+from rookery.logs.position import BEGINNING, end_of
 
 
 def poll_all(follower):
@@ -53,35 +40,10 @@ def test_a_very_long_line_is_passed_on_in_pieces(path, follower, monkeypatch):
     monkeypatch.setattr(follow, "LONGEST", 10)
     monkeypatch.setattr(follow, "READ", 4)
     append(path, b"x" * 14 + b"\nb\n")
-    assert poll_all(follower) == [b"x" * 12, b"xx", b"b"]
-
-
-lines_and_actions = st.lists(
-    st.tuples(st.integers(0, 30), st.sampled_from(["wait", "wait", "poll", "resume"])), max_size=60
-)
-
-
-@given(steps=lines_and_actions)
-def test_every_line_once_through_any_rotation(steps):
-    """The real writer rotates; the follower looks now and then, and is replaced by one that resumes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/web.log"
-        log = LogFile(path, max_size=40, keep=99)
-        follower = Follower(path)
-        seen = follower.poll()
-        sent = [b"%d %s" % (number, b"y" * length) for number, (length, _) in enumerate(steps)]
-        for line, (_, action) in zip(sent, steps, strict=True):
-            log.write(line[:3])
-            log.write(line[3:] + b"\n")
-            if action != "wait":
-                seen += follower.poll()
-            if action == "resume":
-                follower.close()
-                follower = Follower(path, follower.position)
-        seen += poll_all(follower)
-        follower.close()
-        log.close()
-    assert seen == sent
+    chunks = []
+    while chunk := follower.read():
+        chunks.append((chunk.data, chunk.continues, chunk.is_open))
+    assert chunks == [(b"x" * 12, False, True), (b"xx\n", True, False), (b"b\n", False, False)]
 
 
 def test_the_old_file_is_read_to_its_end_first(path, follower):
@@ -115,14 +77,14 @@ def test_what_was_written_while_it_looked_for_the_next_file(path, follower, monk
     assert follower.poll() == [b"1"]
     rotate(path)
     append(path, b"3\n")
-    real_chain = follow.chain
+    real_listed = follow.listed
 
     def write_and_look(path):
-        monkeypatch.setattr(follow, "chain", real_chain)
+        monkeypatch.setattr(follow, "listed", real_listed)
         append(f"{path}.1", b"2\n")
-        return real_chain(path)
+        return real_listed(path)
 
-    monkeypatch.setattr(follow, "chain", write_and_look)
+    monkeypatch.setattr(follow, "listed", write_and_look)
     assert poll_all(follower) == [b"2", b"3"]
 
 
@@ -200,37 +162,127 @@ def test_a_position_survives_rotation(path):
         assert poll_all(second) == [b"half", b"3"]
 
 
-class TestFollowAll:
-    def test_last_lines_then_what_comes(self, tmp_path):
-        web, db = str(tmp_path / "web.log"), str(tmp_path / "db.log")
-        append(web, b"w1\nw2\nw3\n")
-        sources = [LogSource("web:0", "out", web), LogSource("db:0", "err", db), LogSource("web:0", "err", web)]
-        steps = iter([lambda: append(db, b"d1\n"), lambda: rotate(web), lambda: append(web, b"w4\n")])
-        slept = []
+def copytruncate(path):
+    rotate(path)
+    shutil.copy(f"{path}.1", f"{path}.new")
+    os.rename(f"{path}.1", path)
+    os.rename(f"{path}.new", f"{path}.1")
+    os.truncate(path, 0)
 
-        def sleep(seconds):
-            slept.append(seconds)
-            next(steps, lambda: None)()
 
-        lines = follow_all(sources, lines=2, sleep=sleep, stop=lambda: len(slept) > 3)
-        assert list(lines) == [
-            ("web:0", "out", b"w2"),
-            ("web:0", "out", b"w3"),
-            ("db:0", "err", b"d1"),
-            ("web:0", "out", b"w4"),
-        ]
+def test_what_was_copied_before_it_was_emptied_is_read_from_the_copy(path, follower):
+    append(path, b"1\n")
+    assert follower.poll() == [b"1"]
+    append(path, b"2\n")
+    copytruncate(path)
+    append(path, b"3\n")
+    assert poll_all(follower) == [b"2", b"3"]
 
-    def test_it_looks_less_often_when_nothing_comes(self, path):
-        slept = []
-        stop = lambda: len(slept) > 30  # noqa: E731
-        assert list(follow_all([LogSource("a", "out", path)], poll=0.1, sleep=slept.append, stop=stop)) == []
-        assert slept[0] == 0.1
-        assert slept[-1] == 0.25
 
-    def test_leaving_early_closes_the_files(self, path):
+def test_a_position_in_a_file_that_was_copied_and_emptied(path):
+    append(path, b"1\n")
+    with Follower(path) as first:
+        assert first.poll() == [b"1"]
+    append(path, b"2\n")
+    copytruncate(path)
+    append(path, b"3\n4\n5\n")
+    with Follower(path, first.position) as second:
+        assert poll_all(second) == [b"2", b"3", b"4", b"5"]
+
+
+def test_packed_files_are_read_on(path, follower):
+    append(path, b"1\n")
+    assert follower.poll() == [b"1"]
+    for number in (2, 3, 4):
+        rotate(path)
+        append(path, b"%d\n" % number)
+    for number in (3, 2, 1):
+        pack(path, number)
+    assert poll_all(follower) == [b"2", b"3", b"4"]
+
+
+def test_a_position_survives_packing(path):
+    append(path, b"1\n2\n3\n")
+    with Follower(path, end_of(path)) as follower:
+        follower.poll()
+        position = follower.position._replace(offset=2)
+    rotate(path)
+    append(path, b"4\n")
+    pack(path, 1)
+    with Follower(path, position) as second:
+        assert poll_all(second) == [b"2", b"3", b"4"]
+
+
+def test_a_position_of_a_file_whose_inode_is_another_ones_now(path):
+    append(path, b"one\n")
+    with Follower(path) as first:
+        first.poll()
+        position = first.position
+    os.unlink(path)
+    append(path, b"two\nthree\n")
+    status = os.stat(path)
+    position = position._replace(device=status.st_dev, inode=status.st_ino)
+    with Follower(path, position) as second:
+        assert poll_all(second) == [b"two", b"three"]
+
+
+def test_what_was_removed_before_it_was_read_is_told(path):
+    told = []
+    with Follower(path, on_loss=told.append) as follower:
         append(path, b"1\n")
-        before = len(os.listdir("/proc/self/fd"))
-        lines = follow_all([LogSource("a", "out", path)], sleep=lambda _: append(path, b"2\n"))
-        assert [next(lines), next(lines)] == [("a", "out", b"1"), ("a", "out", b"2")]
-        lines.close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert follower.poll() == [b"1"]
+        for number in range(2, 9):
+            rotate(path, keep=3)
+            append(path, b"%d\n" % number)
+        assert poll_all(follower) == [b"5", b"6", b"7", b"8"]
+        assert told == [0]
+
+
+def test_how_many_were_removed_is_told_where_that_is_known(path):
+    told = []
+    for number in range(1, 5):
+        rotate(path) if number > 1 else None
+        append(path, b"%d\n" % number)
+    with Follower(path, BEGINNING, on_loss=told.append) as follower:
+        assert follower.poll() == [b"1"]
+        os.unlink(f"{path}.3")
+        os.unlink(f"{path}.2")
+        os.rename(f"{path}.1", f"{path}.1")
+        assert poll_all(follower) == [b"3", b"4"]
+    assert told == [1]
+
+
+def test_a_flush_is_no_loss_where_all_was_read(path):
+    told = []
+    append(path, b"1\n")
+    with Follower(path, on_loss=told.append) as follower:
+        assert follower.poll() == [b"1"]
+        os.unlink(path)
+        append(path, b"2\n")
+        assert poll_all(follower) == [b"2"]
+    assert told == []
+
+
+def test_a_file_that_came_and_was_rotated_between_two_looks(path, follower):
+    assert follower.poll() == []
+    append(path, b"1\n")
+    rotate(path)
+    append(path, b"2\n")
+    assert poll_all(follower) == [b"1", b"2"]
+
+
+def test_an_unfinished_line_can_be_had_at_the_end(path, follower):
+    append(path, b"1\n2")
+    assert follower.poll() == [b"1"]
+    assert follower.poll() == []
+    assert follower.rest().data == b"2"
+    assert follower.rest() is None
+
+
+def test_closed_in_between_it_goes_on_where_it_was(path, follower):
+    append(path, b"1\n2\nhal")
+    assert follower.poll() == [b"1", b"2"]
+    follower.close()
+    assert not follower.is_open
+    append(path, b"f\n")
+    assert follower.poll() == [b"half"]

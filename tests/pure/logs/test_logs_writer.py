@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.logs.rotation import rotated
+from rookery.logs.rules import Rules
 from rookery.logs.writer import LOOK_EVERY, RETRY_EVERY, ROTATE_AGAIN, LogFile
 
 pieces = st.lists(st.sampled_from([b"\n", b"a\n", b"bc", b"line of text\n", b"x" * 40, b"1\n2\n3\n4\n"]), max_size=40)
@@ -15,6 +16,13 @@ pieces = st.lists(st.sampled_from([b"\n", b"a\n", b"bc", b"line of text\n", b"x"
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def dropped(log, data):
+    """How many lines a write loses."""
+    before = log.loss.all_lines
+    assert log.write(data) == len(data)
+    return log.loss.all_lines - before
 
 
 def files_of(path):
@@ -48,11 +56,11 @@ def test_a_file_ends_at_the_last_newline_that_fits(make_log, path, writes, max_s
 def test_rotation_loses_and_splits_nothing(writes, max_size, reopened):
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/web.log"
-        log = LogFile(path, max_size=max_size, keep=199)
+        log = LogFile(path, Rules(max_size, 199))
         for number, data in enumerate(writes):
             if number in reopened:  # a new collector goes on where the old one was killed
                 log.close()
-                log = LogFile(path, max_size=max_size, keep=199)
+                log = LogFile(path, Rules(max_size, 199))
             log.write(data)
         log.close()
         files = files_of(path)
@@ -121,7 +129,7 @@ def test_a_symbolic_link_is_not_followed(make_log, path, tmp_path):
     (tmp_path / "precious").write_bytes(b"")
     os.symlink(tmp_path / "precious", path)
     log = make_log()
-    assert log.write(b"a\n") == 1
+    assert dropped(log, b"a\n") == 1
     assert log.problem == os.strerror(errno.ELOOP)
     assert (tmp_path / "precious").read_bytes() == b""
 
@@ -164,11 +172,11 @@ def test_what_others_append_may_be_no_whole_line(make_log, path):
 
 def test_an_unfinished_line_keeps_others_out_until_it_ends(make_log, path):
     log = make_log()
-    assert log.claim("one")
+    assert log.claim("1/1/out")
     log.write(b"one, begun")
-    assert not log.claim("two")
+    assert not log.claim("2/1/out")
     log.write(b" and ended\n")
-    assert log.claim("two")
+    assert log.claim("2/1/out")
     log.write(b"two\n")
     assert read(path) == b"one, begun and ended\ntwo\n"
 
@@ -176,23 +184,23 @@ def test_an_unfinished_line_keeps_others_out_until_it_ends(make_log, path):
 @pytest.mark.parametrize("released", [True, False])
 def test_an_abandoned_line_is_ended(make_log, path, released):
     log = make_log()
-    log.claim("one")
+    log.claim("1/1/out")
     log.write(b"one")
     if released:
-        log.release("one")
-    assert log.claim("two", force=not released)
+        log.release("1/1/out")
+    assert log.claim("2/1/out", force=not released)
     log.write(b"two\n")
     assert read(path) == b"one\ntwo\n"
 
 
 def test_who_goes_on_after_a_flush_keeps_his_line(make_log):
     log = make_log()
-    log.claim("one")
+    log.claim("1/1/out")
     log.write(b"half")
-    log.release("one")
-    assert log.claim("one")
+    log.release("1/1/out")
+    assert log.claim("1/1/out")
     log.write(b" and more")
-    assert not log.claim("two")
+    assert not log.claim("2/1/out")
 
 
 def test_after_a_restart_of_the_collector_a_line_goes_on(make_log, path):
@@ -200,7 +208,7 @@ def test_after_a_restart_of_the_collector_a_line_goes_on(make_log, path):
         before.write(b"beg")
     log = make_log()
     log.users = 1
-    assert log.claim("one")
+    assert log.claim("1/1/out")
     log.write(b"un\n")
     assert read(path) == b"begun\n"
 
@@ -210,11 +218,11 @@ class TestFullDisk:
         log = make_log()
         log.write(b"before\n")
         disk.left = 0
-        assert log.write(b"1\n2\n") == 2
-        assert log.write(b"3\n") == 1
+        assert dropped(log, b"1\n2\n") == 2
+        assert dropped(log, b"3\n") == 1
         disk.left = None
         clock.now += RETRY_EVERY
-        assert log.write(b"after\n") == 0
+        assert dropped(log, b"after\n") == 0
         mark = b"[rookery] 3 lines (6 bytes) were dropped here: No space left on device\n"
         assert read(path) == b"before\n" + mark + b"after\n"
         assert log.problem == ""
@@ -222,11 +230,11 @@ class TestFullDisk:
     def test_the_rest_of_a_torn_line_is_dropped_too(self, make_log, path, clock, disk):
         log = make_log()
         disk.left = 4
-        assert log.write(b"1\n2, half") == 1
+        assert dropped(log, b"1\n2, half") == 1
         disk.left = None
         clock.now += RETRY_EVERY
-        assert log.write(b" a line") == 0
-        assert log.write(b" ends\nafter\n") == 0
+        assert dropped(log, b" a line") == 0
+        assert dropped(log, b" ends\nafter\n") == 0
         mark = b"[rookery] 1 lines (18 bytes) were dropped here: No space left on device\n"
         assert read(path) == b"1\n2,\n" + mark + b"after\n"
 
@@ -265,7 +273,7 @@ class TestFullDisk:
         path = tmp_path / "no-folder" / "web.log"
         (tmp_path / "no-folder").write_bytes(b"a file stands in the way")
         log = make_log(path=str(path))
-        assert log.write(b"1\n") == 1
+        assert dropped(log, b"1\n") == 1
         (tmp_path / "no-folder").unlink()
         clock.now += RETRY_EVERY
         log.write(b"2\n")
@@ -273,18 +281,18 @@ class TestFullDisk:
 
     def test_the_torn_line_of_one_does_not_cost_another_ones(self, make_log, path, clock, disk):
         log = make_log()
-        log.claim("one")
+        log.claim("1/1/out")
         disk.left = 0
         log.write(b"half")
         disk.left = None
         clock.now += RETRY_EVERY
-        assert log.claim("two", force=True)
+        assert log.claim("2/1/out", force=True)
         log.write(b"two\n")
         assert read(path) == b"[rookery] 1 lines (4 bytes) were dropped here: No space left on device\ntwo\n"
 
     def test_the_real_one(self, make_log):
         log = make_log(path="/dev/full", max_size=1)
-        assert log.write(b"1\n2\n") == 2
+        assert dropped(log, b"1\n2\n") == 2
         assert log.problem == os.strerror(errno.ENOSPC)
 
     @given(writes=pieces, budgets=st.lists(st.none() | st.integers(0, 60), max_size=40))
@@ -301,19 +309,17 @@ class TestFullDisk:
                 return written
 
             now = 0.0
-            log = LogFile(f"{folder}/web.log", max_size=50, keep=199, write=limited, clock=lambda: now)
-            dropped = 0
+            log = LogFile(f"{folder}/web.log", Rules(50, 199), write=limited, clock=lambda: now)
             for number, data in enumerate(writes):
                 left = budgets[number] if number < len(budgets) else None
                 now += RETRY_EVERY
-                dropped += log.write(data)
+                assert log.write(data) == len(data)
             left = None
             log.close()
             files = files_of(f"{folder}/web.log")
         kept = b"".join(files)
-        assert dropped == log.loss.all_lines
         sent = b"".join(writes)
-        if not dropped:
+        if not log.loss.all_lines:
             assert kept == sent
         # What was kept are whole lines of what was sent, in order, but for torn ones, torn marks and the marks.
         wanted = iter(sent.split(b"\n"))
