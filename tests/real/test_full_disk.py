@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -82,6 +83,66 @@ def test_what_is_done_while_nothing_can_be_saved_is_saved_later(rook, small):
 
     (small.home / "fill").unlink()
     wait_until(lambda: saved() == {"before": "stopped", "meanwhile": "running"}, DEADLINE, "all of it in the state")
-    assert rook("list").err == ""
+    # The word that was lost on the full disk is told in its log a moment later than the state is saved.
+    wait_until(lambda: rook("list").err == "", DEADLINE, "no warning any more")
     rook.ok("stop", "all")
     assert states() == {"before": "stopped", "meanwhile": "stopped"}
+
+
+@pytest.mark.parametrize(
+    ("on_full", "says"), [("drop", "lines are dropped"), ("block", "it waits")], ids=["drop", "block"]
+)
+def test_a_log_that_cannot_be_written_is_said_until_it_can_be(rook, small, on_full, says):
+    options = ("--logs-on-full", on_full, "--logs-max-size", "64K", "--logs-keep", "0", "--wait", "started")
+    rook.ok("start", rook.programs / "count_lines.py", "--name", "count", *options)
+    log = small.home / "logs" / "count-0.out.log"
+    wait_until(lambda: log.exists() and log.stat().st_size, DEADLINE, "the first lines")
+    assert rook("list").err == ""
+    small.fill()
+    sentence = f"the log of count:0 is not written: No space left on device; {says}"
+
+    def listed():
+        small.fill()  # what a rotation has freed
+        err = rook("list").err
+        return err if sentence in err else None
+
+    wait_until(listed, DEADLINE, sentence)
+    rook.kill(rook.json("ping")["pid"])  # the next one knows it too
+    wait_until(lambda: sentence in rook("list").err, DEADLINE, "the same from the next manager")
+    (small.home / "fill").unlink()
+    wait_until(lambda: "is not written" not in rook("list").err, DEADLINE, "no word of it any more")
+    told = (small.home / "manager.log").read_text()
+    assert ("lines (" in told) if on_full == "drop" else ("nothing was lost" in told)
+
+
+@pytest.mark.parametrize("on_full", ["drop", "block"])
+def test_every_line_is_kept_or_counted(rook, small, on_full):
+    """The app is not stopped by it, and whatever is missing is told in the file where it is missing."""
+    rook.ok(
+        "start", rook.programs / "count_lines.py", "--name", "count", "--logs-on-full", on_full, "--wait", "started"
+    )
+    pid = rook.json("list")[0]["pid"]
+    log = small.home / "logs" / "count-0.out.log"
+    for _ in range(2):
+        size = wait_until(lambda: log.exists() and log.stat().st_size, DEADLINE, "the first lines")
+        small.fill()
+        wait_until(lambda: "count:0 is not written" in rook("list").err, DEADLINE, "a full disk")
+        (small.home / "fill").unlink()
+        wait_until(lambda: "is not written" not in rook("list").err, DEADLINE, "no word of it any more")
+        wait_until(lambda size=size: log.stat().st_size > size, DEADLINE, "more lines")
+    assert rook.json("list")[0]["pid"] == pid
+    rook.ok("stop", "count")
+    *lines, total = log.read_text().splitlines()
+    kept, told = [], 0
+    for line in lines:
+        mark = re.fullmatch(r"\[rookery\] (\d+) lines \(\d+ bytes\) were dropped here: No space left on device", line)
+        if mark:
+            told += int(mark[1])
+        elif int(line) == (kept[-1] + 1 if kept else 0) or on_full == "block":
+            kept.append(int(line))
+        else:  # torn by the full disk and counted with the others, or the first one after the gap
+            kept += [int(line)] * (int(line) > kept[-1])
+    assert kept == sorted(set(kept))
+    # Of a line whose newline alone was lost all is there, and it is counted.
+    assert 0 <= len(kept) + told - int(total.removeprefix("all ")) <= 2 * (on_full == "drop")
+    assert (told > 0) == (on_full == "drop")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
 import os
+import re
 import signal
 import subprocess
+import sys
+import termios
 from contextlib import contextmanager
 
 import pytest
 
-from capabilities import DEADLINE, needs_linux, needs_unshare
+from capabilities import DEADLINE, needs_linux, needs_root, needs_unshare
 from rookery._os import kernel
 from rookery.testing import wait_until
 
@@ -17,11 +23,11 @@ pytestmark = [pytest.mark.real, needs_linux]
 
 
 @contextmanager
-def up(rook, *words, before=()):
+def up(rook, *words, before=(), text=True):
     """It runs, in a group of its own; its output can be read line by line."""
     command = [*before, os.path.join(rook.environ["PATH"].split(":")[0], "rook"), "up", *map(str, words)]
     pipe = subprocess.PIPE
-    options = {"env": rook.environ, "cwd": rook.folder, "start_new_session": True, "text": True}
+    options = {"env": rook.environ, "cwd": rook.folder, "start_new_session": True, "text": text}
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, **options) as process:
         try:
             yield process
@@ -91,7 +97,7 @@ def test_several_apps_have_prefixes_and_the_failing_one_gives_the_code(rook, tmp
     with up(rook) as process:
         code, out, err = end(process)
     assert (code, out) == (5, "good:0 | one\ngood:0 | two\n")
-    assert "bad:0 | bad\n" in err
+    assert "bad:0  ! bad\n" in err
 
 
 @pytest.mark.parametrize("words", [["--", "/no/such/program"], ["no-such-script.py"]])
@@ -132,8 +138,130 @@ def test_process_1_with_several_apps(rook, tmp_path):
     with up(rook, before=UNSHARE) as process:
         assert process.stdout.readline() == "one:0 | here\n"
         said = process.stderr.readline()
-        assert said.startswith("two:0 | "), said
+        assert said.startswith("two:0 ! "), said
         (first,) = kernel.children(process.pid)
         wait_until(lambda: len(kernel.children(first)) == 1, DEADLINE, "the end of the second one")
         os.kill(first, signal.SIGTERM)
         assert end(process)[0] == 4
+
+
+# -- how output looks --------------------------------------------------------------------------------------------------
+
+
+def two_apps(folder, **logs):
+    """Two that say one word each on both streams."""
+    text = "".join(f"{key} = {value}\n" for key, value in logs.items())
+    text = f"[defaults.logs]\n{text}\n"
+    for name in ("a", "longer"):
+        script = f"echo {name} out; echo {name} err >&2"
+        text += f'[apps.{name}]\ncommand = ["/bin/sh", "-c", "{script}"]\nrestart = "never"\n'
+    (folder / "rook.toml").write_text(text)
+
+
+def ran(rook, *words):
+    with up(rook, *words) as process:
+        code, out, err = end(process)
+    assert code == 0, err
+    return sorted(out.splitlines()), sorted(err.splitlines())
+
+
+def test_prefixes_are_equally_wide_and_tell_stderr(rook, tmp_path):
+    two_apps(tmp_path)
+    out, err = ran(rook)
+    assert out == ["a:0      | a out", "longer:0 | longer out"]
+    assert err == ["a:0      ! a err", "longer:0 ! longer err"]
+
+
+def test_without_prefix(rook, tmp_path):
+    two_apps(tmp_path)
+    assert ran(rook, "--no-prefix") == (["a out", "longer out"], ["a err", "longer err"])
+
+
+def test_in_colours(rook, tmp_path):
+    two_apps(tmp_path)
+    out, err = ran(rook, "--color", "always")
+    assert out == ["\x1b[0;33mlonger:0 | \x1b[0mlonger out", "\x1b[0;36ma:0      | \x1b[0ma out"]
+    assert err == ["\x1b[0;33mlonger:0 ! \x1b[0mlonger err", "\x1b[0;36ma:0      ! \x1b[0ma err"]
+
+
+def test_times_and_objects_are_made_here_too(rook, tmp_path):
+    two_apps(tmp_path, timestamps='"[at] YYYY"', prefix="true", via='"stdout"')
+    out, _ = ran(rook)
+    assert [re.sub(r"\d{4}", "Y", line) for line in out] == ["a:0      | at Y a out", "longer:0 | at Y longer out"]
+    out, _ = ran(rook, "--no-prefix")
+    assert [re.sub(r"\d{4}", "Y", line) for line in out] == ["at Y a:0 | a out", "at Y longer:0 | longer out"]
+    two_apps(tmp_path, json="true")
+    out, err = ran(rook)
+    found = [json.loads(line) for line in (*out, *err)]
+    said = {(one["app"], one["instance"], one["stream"], one["message"]) for one in found}
+    assert said == {(name, 0, stream, f"{name} {stream}") for name in ("a", "longer") for stream in ("out", "err")}
+
+
+def test_an_app_that_is_alone_gets_times_too(rook):
+    options = ("--logs-timestamps", "[now]YYYY", "--restart", "never")
+    out, err = ran(rook, *options, "--", "/bin/sh", "-c", "echo one; echo two >&2; printf three")
+    assert [re.sub(r"\d{4}", "", line) for line in (*out, *err)] == ["now one", "now three", "now two"]
+
+
+SAYS_MUCH = """
+import os, sys
+write = lambda data: sys.stdout.buffer.write(data)
+for number in range(400_000):
+    write(b"%d\\n" % number)
+write(b"\\xff\\xfe" * 25_000_000 + b"\\n")
+write(b"the end")
+sys.stdout.buffer.flush()
+"""
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_writer_at_full_speed_and_a_slow_reader(rook, tmp_path, is_alone):
+    """400,000 lines, one of 50 MB that is no UTF-8, and a reader who begins late: every byte, also after the end."""
+    (tmp_path / "much.py").write_text(SAYS_MUCH)
+    apps = {"much": [sys.executable, "much.py"], "other": ["/bin/sh", "-c", "echo other"]}
+    config(tmp_path, **apps)
+    only = ("rook.toml", "--only", "much") if is_alone else ()
+    with up(rook, *only, text=False) as process:
+        wait_until(lambda: waiting_in(process.stdout.fileno()) > 32_000, DEADLINE, "a full pipe")
+        digest, others = hashlib.sha256(), 0
+        for line in process.stdout:
+            if line == b"other:0 | other\n":
+                others += 1
+            else:
+                digest.update(line if is_alone else line.removeprefix(b"much:0  | "))
+        if is_alone:
+            digest.update(b"\n")  # as it is: without an end
+        assert process.wait(DEADLINE) == 0
+    expected = hashlib.sha256(b"".join(b"%d\n" % number for number in range(400_000)))
+    expected.update(b"\xff\xfe" * 25_000_000 + b"\nthe end\n")
+    assert (digest.digest(), others) == (expected.digest(), 0 if is_alone else 1)
+
+
+def waiting_in(pipe):
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+
+
+@needs_root
+@pytest.mark.parametrize("instances", [1, 2])
+def test_another_user_may_open_stdout_anew(rook, instances):
+    script = "echo one > /dev/stdout; echo two | tee /dev/stderr; echo three > /dev/stderr"
+    options = ("--user", "nobody", "--restart", "never", "-i", instances, "--no-prefix")
+    out, err = ran(rook, *options, "--cwd", "/", "--", "/bin/sh", "-c", script)
+    assert (out, err) == (["one"] * instances + ["two"] * instances, ["three"] * instances + ["two"] * instances)
+
+
+READ_ONLY = 'mount -o remount,ro,bind / && ! touch x 2>/dev/null && exec "$@"'
+
+
+@needs_unshare
+def test_process_1_writes_nothing_to_disk(rook, tmp_path):
+    """The whole tree is mounted for reading only; two apps, formats, prefixes, and a restart."""
+    config(tmp_path, one=["/bin/sh", "-c", "echo here; exit 0"], two=["/bin/sh", "-c", "echo there; exit 3"])
+    text = (tmp_path / "rook.toml").read_text()
+    (tmp_path / "rook.toml").write_text(f"[defaults.logs]\njson = true\n{text}")
+    before = ("unshare", "-fpm", "--mount-proc", "--kill-child", "sh", "-c", READ_ONLY, "sh")
+    with up(rook, before=before) as process:
+        code, out, err = end(process)
+    assert sorted(json.loads(line)["message"] for line in out.splitlines()) == ["here", "there"], err
+    assert code == 3
+    assert sorted(os.listdir(tmp_path)) == ["rook.toml"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rookery.config.contradictions import check_logs
 from rookery.config.interpreter import with_unbuffered_output
 from rookery.config.report import BadValue
 from rookery.config.spec import AppSpec, BackoffSpec, LimitSpec, LogSpec, MaxRestarts, ReadinessSpec
@@ -41,6 +42,7 @@ def build_spec(
         plain["limits"] = LimitSpec(**plain["limits"])
     if "logs" in plain:
         plain["logs"] = LogSpec(**plain["logs"])
+        check_logs(plain["logs"])
     if "readiness" in plain:
         plain["readiness"] = ReadinessSpec(**plain["readiness"])
     return AppSpec(

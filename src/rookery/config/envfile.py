@@ -1,22 +1,10 @@
-"""Env files: KEY=VALUE lines with comments, quotes and an optional ``export``. Nothing is expanded."""
+"""Env files that a configuration names."""
 
 from __future__ import annotations
 
-import re
-
+from rookery._base import envfile
 from rookery.config.report import BadValue
 from rookery.config.system_values import variable_name
-from rookery.errors import ConfigError
-
-_NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=")
-_BARE = re.compile(r"[^\n]*")
-_SPACE = re.compile(r"[ \t]*")
-_SINGLE = re.compile(r"'([^']*)'")
-_DOUBLE = re.compile(r'"((?:\\[\s\S]|[^"\\])*)"')
-_REST = re.compile(r"[ \t]*(?:#[^\n]*)?(?=\n|\Z)")
-_COMMENT = re.compile(r"[ \t]+#[^\n]*")
-_ESCAPE = re.compile(r"\\([ntr\n\"\\$`])")
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": ""}
 
 
 def read_env_file(path: str, shown: str) -> dict[str, str]:
@@ -38,56 +26,4 @@ def read_env_file(path: str, shown: str) -> dict[str, str]:
 
 def parse_env(text: str, file: str) -> dict[str, str]:
     """The variables in a text; a later line wins. file: its name for messages. Raises ConfigError."""
-    text = text.replace("\r\n", "\n")
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(text):
-        end = text.find("\n", at)
-        line = text[at : end if end >= 0 else len(text)]
-        if not line.strip() or line.lstrip().startswith("#"):
-            at += len(line) + 1
-            continue
-        number = text.count("\n", 0, at) + 1
-        name = _NAME.match(text, at + len(line) - len(line.lstrip()))
-        if name is None:
-            raise ConfigError("this is not a line like KEY=VALUE", file=file, line=number, hint=_no_line_hint(line))
-        try:
-            variable_name(name[1])
-            value, at = _value(text, name.end())
-        except BadValue as bad:
-            raise ConfigError(bad.problem, file=file, key=name[1], line=number, hint=bad.hint) from None
-        found[name[1]] = value
-    return found
-
-
-def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins here, and where the next line begins."""
-    space = _SPACE.match(text, at)
-    start = space.end() if space else at
-    quote = text[start : start + 1]
-    if quote not in {'"', "'"}:
-        bare = _BARE.match(text, at)
-        value = _COMMENT.sub("", bare[0]).strip() if bare else ""
-        _no_nul(value)
-        return value, (bare.end() if bare else at) + 1
-    quoted = (_DOUBLE if quote == '"' else _SINGLE).match(text, start)
-    if quoted is None:
-        raise BadValue(f"the value has no closing {quote}")
-    rest = _REST.match(text, quoted.end())
-    if rest is None:
-        raise BadValue(f"there is something after the closing {quote}", hint="put the whole value in quotes")
-    value = quoted[1]
-    if quote == '"':
-        value = _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), value)
-    _no_nul(value)
-    return value, rest.end() + 1
-
-
-def _no_nul(value: str) -> None:
-    if "\0" in value:
-        raise BadValue("the value contains a NUL character")
-
-
-def _no_line_hint(line: str) -> str:
-    # Not the line itself: it may hold a secret.
-    return "env files are not shell scripts" if "=" in line else "a name, '=' and a value"
+    return envfile.parse_env(text, file, variable_name)

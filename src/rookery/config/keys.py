@@ -63,9 +63,15 @@ _LOGS = Fields(
         "merge": Scalar(values.choice("none", "streams", "instances", "all")),
         "max_size": Scalar(values.size_above_zero),
         "keep": _COUNT,
-        "timestamps": _FLAG,
+        "timestamps": Scalar(values.timestamps, _boolean),
+        "prefix": _FLAG,
+        "json": _FLAG,
+        "combined": _FLAG,
+        "rotate": Scalar(values.choice("never", "hourly", "daily", "weekly")),
+        "compress": _FLAG,
+        "on_full": Scalar(values.choice("drop", "block")),
+        "via": Scalar(values.choice("pipe", "direct", "stdout")),
     },
-    later=frozenset({"compress", "on_full", "via"}),
 )
 
 _COMMON: dict[str, Kind] = {

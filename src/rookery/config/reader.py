@@ -63,7 +63,9 @@ class Reader:
     def __init__(self, source: Source, *, texts: bool = False) -> None:
         self._source = source
         self._texts = texts
-        self._problems: list[ConfigError] = []
+        self.problems: list[ConfigError] = []
+        self.places: list[KeyPath] = []
+        """The keys in which problems were found while reading."""
 
     def read(self, kind: Kind, value: object, path: KeyPath = ()) -> Any:
         """The converted value; tables come back as dictionaries without the keys that were wrong."""
@@ -81,16 +83,17 @@ class Reader:
 
     def report(self, path: KeyPath, bad: BadValue) -> None:
         """Note a problem at a path (the error's own path comes below it)."""
-        self._problems.append(self._source.error((*path, *bad.path), bad.problem, bad.hint))
+        self.places.append((*path, *bad.path))
+        self.problems.append(self._source.error((*path, *bad.path), bad.problem, bad.hint))
 
     def add(self, problem: ConfigError) -> None:
         """Note a problem that stands elsewhere, such as in an env file."""
-        self._problems.append(problem)
+        self.problems.append(problem)
 
     def check(self) -> None:
         """Raise the first ConfigError in the order of the file, if there was any."""
-        if self._problems:
-            raise first_of(self._problems)
+        if self.problems:
+            raise first_of(self.problems)
 
     def _fields(self, kind: Fields, value: object, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}

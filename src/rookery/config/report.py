@@ -63,10 +63,15 @@ class OptionSource:
         return ConfigError(problem, key=f"--{name}", hint=hint)
 
 
+def in_order(problems: Sequence[ConfigError]) -> list[ConfigError]:
+    """Each problem once, in the order of the file; those without a line last."""
+    unique = {str(problem): problem for problem in problems}
+    return sorted(unique.values(), key=lambda problem: problem.line or 10**9)
+
+
 def first_of(problems: Sequence[ConfigError]) -> ConfigError:
     """The first problem in the order of the file; its hint says how many more there are."""
-    unique = {str(problem): problem for problem in problems}
-    first, *others = sorted(unique.values(), key=lambda problem: problem.line or 10**9)
+    first, *others = in_order(problems)
     if others:
         more = f"{len(others)} more problem{'s' if len(others) > 1 else ''} after this one"
         first.hint = f"{first.hint} ({more})" if first.hint else more

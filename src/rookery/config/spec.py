@@ -33,14 +33,24 @@ class LogSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Where output goes.
 
     merge: "none" one file per instance and stream, "streams" out and err in one, "instances" one per stream for all
-    instances, "all" one file; max_size: bytes before rotation; keep: rotated files; timestamps: ISO time before each
-    line.
+    instances, "all" one file; max_size: bytes before rotation; keep: rotated files; timestamps: the time before each
+    line, True for ISO 8601 or a pattern; prefix: ``name:index | `` before each line; json: one object a line;
+    combined: besides, all in one file; rotate: by time too; compress: rotated files from the second on; on_full: while
+    the disk is full, "drop" lines or "block" the app; via: "pipe" through the collector, "direct" a plain file,
+    "stdout" nowhere but to whoever runs ``rook up``.
     """
 
     merge: Literal["none", "streams", "instances", "all"] = "none"
     max_size: int = 10 * 1024 * 1024
     keep: int = 7
-    timestamps: bool = False
+    timestamps: bool | str = False
+    prefix: bool = False
+    json: bool = False
+    combined: bool = False
+    rotate: Literal["never", "hourly", "daily", "weekly"] = "never"
+    compress: bool = False
+    on_full: Literal["drop", "block"] = "drop"
+    via: Literal["pipe", "direct", "stdout"] = "pipe"
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

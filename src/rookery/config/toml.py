@@ -6,16 +6,17 @@ import os
 import re
 import stat
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery._base.nearest import nearest
+from rookery.config.accounts import unknown_accounts
 from rookery.config.build import build_spec
 from rookery.config.command import module_command, plain_command, script_command
 from rookery.config.envfile import read_env_file
 from rookery.config.keys import FILE
 from rookery.config.lookup import Surroundings, absolute, did_you_mean, existing_folder, names_in, search_path
 from rookery.config.reader import Reader
-from rookery.config.report import BadValue, FileSource
+from rookery.config.report import BadValue, FileSource, first_of, in_order
 from rookery.errors import ConfigError, NothingMatched
 
 if TYPE_CHECKING:
@@ -41,32 +42,66 @@ def load_file(
     environ: the calling command's environment, the process's own when left out.
     Raises ConfigError for the first problem in the file and NothingMatched where ``only`` names no app of it.
     """
+    found = examine(path, only=only, profile=profile, environ=environ)
+    if found.problems:
+        raise first_of(found.problems)
+    return found.specs
+
+
+def app_names(path: str) -> list[str]:
+    """The names of the apps in a file, whatever else may be wrong in it. Raises ConfigError where there are none."""
+    apps = _parse(path, _read(path)).get("apps")
+    if not isinstance(apps, dict) or not apps:
+        raise ConfigError("there are no apps in it", file=path, hint="write one as [apps.NAME]")
+    return list(apps)
+
+
+class Examined(NamedTuple):
+    """A file that has been read. specs: the apps that are well described; problems: all that is wrong, by line."""
+
+    specs: list[AppSpec]
+    problems: list[ConfigError]
+
+
+def examine(
+    path: str,
+    *,
+    only: Collection[str] = (),
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Examined:
+    """See load_file. Raises ConfigError only where the file as a whole cannot be read, and NothingMatched."""
     text = _read(path)
     tables = _parse(path, text)
     reader = Reader(FileSource(path, text))
     data = reader.read(FILE, tables)
-    reader.check()
+    # A key that was wrong is missing from what was read: whatever that leads to is no second mistake.
+    wrong = {place[:2] for place in reader.places}
+    if any(len(place) < 2 or place[0] != "apps" for place in wrong):
+        return Examined([], in_order(reader.problems))
     apps: dict[str, dict[str, Any]] = data.get("apps", {})
-    if not apps:
+    if not apps and not wrong:
         raise ConfigError("there are no apps in it", file=path, hint="write one as [apps.NAME]")
     unknown = [name for name in only if name not in apps]
-    if unknown:
+    if unknown and not wrong:
         hint = did_you_mean(nearest(unknown[0], apps), f"it has {', '.join(apps)}")
         raise NothingMatched(f"there is no app {unknown[0]!r} in {path}", hint=hint)
-    _check_profile(path, profile, [data.get("defaults", {}), *apps.values()])
+    if profile is not None:
+        _check_profile(reader, path, profile, [data.get("defaults", {}), *apps.values()])
     file = _File(path, data.get("defaults", {}), profile, os.environ if environ is None else environ)
     specs = []
     for name, app in apps.items():
-        if only and name not in only:
+        if (only and name not in only) or ("apps", name) in wrong:
             continue
+        for bad in unknown_accounts({**data.get("defaults", {}), **app}):
+            reader.report(file.place(name, app, bad), BadValue(bad.problem, hint=bad.hint))
         try:
             specs.append(file.spec(name, app))
         except BadValue as bad:
             reader.report(file.place(name, app, bad), BadValue(bad.problem, hint=bad.hint))
         except ConfigError as error:
             reader.add(error)
-    reader.check()
-    return specs
+    return Examined(specs, in_order(reader.problems))
 
 
 class _File:
@@ -136,15 +171,14 @@ def _way(app: dict[str, Any]) -> str:
     return ways[0]
 
 
-def _check_profile(path: str, profile: str | None, layers: Iterable[dict[str, Any]]) -> None:
+def _check_profile(reader: Reader, path: str, profile: str, layers: Iterable[dict[str, Any]]) -> None:
     known = dict.fromkeys(name for layer in layers for name in layer.get("env_profiles", {}))
-    if profile is None or profile in known:
+    if profile in known:
         return
     near = [f"did you mean {name}?" for name in nearest(profile, known)]
     names = f"known profiles: {', '.join(known)}" if known else "no app has env_profiles"
-    raise ConfigError(
-        f"there is no environment profile {profile!r}", file=path, key="env_profiles", hint=" ".join([*near, names])
-    )
+    problem = f"there is no environment profile {profile!r}"
+    reader.add(ConfigError(problem, file=path, key="env_profiles", hint=" ".join([*near, names])))
 
 
 def _read(path: str) -> str:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from rookery._base.nearest import nearest
 from rookery._base.units import parse_duration, parse_size
 from rookery.config.report import BadValue
+from rookery.logs.patterns import check_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SWITCHES = ("true", "false", "yes", "no", "on", "off", "none")
 _LARGEST = 2**63 - 1
 """The API's JSON integers have 64 bits."""
 
@@ -142,6 +144,21 @@ def choice(*words: str, later: tuple[str, ...] = ()) -> Callable[[object], str]:
         )
 
     return convert
+
+
+def timestamps(value: object) -> bool | str:
+    """True, false, or a pattern for times (strftime or Day.js tokens)."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise expected("true, false or a pattern such as '%H:%M:%S' or 'HH:mm:ss.SSS'", value)
+    if value.lower() in _SWITCHES:  # letters of some of them are tokens of a pattern
+        raise expected("true or false without quotes, or a pattern such as 'HH:mm:ss.SSS'", value)
+    try:
+        check_pattern(value)
+    except ValueError as error:
+        raise BadValue(str(error)) from None
+    return value
 
 
 def without_nul(value: str) -> str:

@@ -165,8 +165,33 @@ def test_options_are_the_keys_of_the_file(project, start):
 
 
 @pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"timestamps": "on"}, {"timestamps": True}),
+        ({"timestamps": "off"}, {"timestamps": False}),
+        ({"timestamps": "%H:%M"}, {"timestamps": "%H:%M"}),
+        ({"timestamps": "HH:mm:ss.SSS"}, {"timestamps": "HH:mm:ss.SSS"}),
+        ({"prefix": "on", "combined": "yes"}, {"prefix": True, "combined": True}),
+        ({"json": "true", "compress": "on"}, {"json": True, "compress": True}),
+        ({"rotate": "daily", "on_full": "block"}, {"rotate": "daily", "on_full": "block"}),
+        ({"via": "direct", "max_size": "1M", "keep": "2"}, {"via": "direct", "max_size": 1024**2, "keep": 2}),
+        ({"via": "direct", "rotate": "never", "json": "off"}, {"via": "direct"}),
+        ({"via": "stdout", "timestamps": "on"}, {"via": "stdout", "timestamps": True}),
+    ],
+)
+def test_how_logs_are_written(project, start, given, meant):
+    project.program("node")
+    project.file("web.js")
+    assert start("web.js", logs=given).logs == LogSpec(**meant)
+
+
+@pytest.mark.parametrize(
     ("options", "key", "says"),
     [
+        ({"logs": {"timestamps": "1"}}, "--logs-timestamps", "nothing of the time"),
+        ({"logs": {"on_full": "x"}}, "--logs-on-full", "must be 'drop' or 'block'"),
+        ({"logs": {"json": "on", "prefix": "on"}}, "--logs-prefix", "a prefix makes no JSON"),
+        ({"logs": {"via": "direct", "on_full": "block"}}, "--logs-on-full", 'does not go with via = "direct"'),
         ({"graceful_timeout": "10x"}, "--graceful-timeout", "'10x' is not a duration"),
         ({"instances": "many"}, "--instances", "must be a number from 1"),
         ({"instances": "0"}, "--instances", "must be 1 or more, not 0"),

@@ -11,8 +11,11 @@ import pytest
 
 from rookery import errors
 from rookery._base.framing import FrameBuffer, frame
+from rookery.config.spec import AppSpec, LogSpec
 from rookery.daemon.manager import collector_client
 from rookery.daemon.manager.collector_client import CollectorClient, Pipes
+from rookery.daemon.manager.direct import open_direct
+from rookery.daemon.manager.log_settings import stream_settings
 
 
 class PaperCollector:
@@ -20,7 +23,7 @@ class PaperCollector:
 
     def __init__(self, number, units=(), die_at=None, refuse=()):
         self.pid, self.units, self.die_at, self.refuse = number, list(units), die_at, refuse
-        self.told, self.socks, self.fds = [], [], []
+        self.told, self.socks, self.fds, self.files = [], [], [], []
         self.is_slow, self.held = False, []
 
     def connect(self):
@@ -50,6 +53,11 @@ class PaperCollector:
             answer |= {"pid": self.pid, "units": self.units}
         elif request["verb"] == "close":
             answer["offsets"] = {"err": [f"/logs/{unit[0]}", 7]}
+        elif request["verb"] == "stats":
+            answer["files"] = self.files
+        elif request["verb"] == "empty":
+            self.emptied = request["paths"]
+            answer["emptied"] = 3
         elif request["verb"] == "open" and unit[0] in self.refuse:
             answer = {"ok": False, "error": "ValueError: no"}
         data = frame(json.dumps({"id": request["id"], **answer}).encode())
@@ -57,6 +65,11 @@ class PaperCollector:
             self.held.append((sock, data))
         else:
             sock.sendall(data)
+
+    def say(self, **event):
+        """Something unasked."""
+        for sock in self.socks:
+            sock.sendall(frame(json.dumps(event).encode()))
 
     def hurry(self):
         """Answer what was held back, and from now on at once."""
@@ -113,16 +126,19 @@ def row():
 @pytest.fixture
 async def client(row, monkeypatch):
     monkeypatch.setattr(collector_client, "_PAUSE", 0.001)
-    client = CollectorClient(row.connect)
+    heard = []
+    client = CollectorClient(row.connect, heard.append)
+    client.heard = heard
     yield client
     await client.close()
     for one in row.all:
         one.die()
 
 
-def pipes(unit="4", generation=1):
+def pipes(unit="4", generation=1, **logs):
     out, err = os.pipe()
-    return Pipes(unit, generation, out, err, {})
+    app = AppSpec(name=f"app{unit}", command=("x",), cwd="/", logs=LogSpec(**logs))
+    return Pipes(unit, generation, out, err, stream_settings(app, 0, (f"/logs/{unit}.out", f"/logs/{unit}.err")))
 
 
 async def until(condition):
@@ -220,7 +236,7 @@ async def test_a_collector_that_dies_over_a_close_leaves_it_to_the_next(row, cli
     await until(lambda: not first.socks)
     second = row.next()
     assert await closing == {"err": ["/logs/4", 7]}
-    assert second.told == [("hello", None, None), ("open", "4", 1), ("close", "4", 1)]
+    assert second.told == [("hello", None, None), ("open", "4", 1), ("stats", None, None), ("close", "4", 1)]
 
 
 async def test_without_any_collector_a_close_gives_up(row, client, monkeypatch):
@@ -255,3 +271,97 @@ async def test_leaving_while_there_is_no_collector(row, client):
     await asyncio.sleep(0)
     await client.close()
     assert client._task.done()
+
+
+# -- what it says unasked ----------------------------------------------------------------------------------------------
+
+FULL = "No space left on device"
+
+
+async def test_a_full_disk_is_known_until_the_gap_is_marked(row, client, caplog):
+    one = row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    await client.open(pipes("5"))
+    assert client.problem == ""
+    one.say(event="log_full", path="/logs/4.out", why=FULL)
+    await until(lambda: client.heard)
+    assert client.problem == f"the log of app4:0 is not written: {FULL}; lines are dropped"
+    assert f"the log of app4:0 is not written: {FULL}; lines are dropped (/logs/4.out)" in caplog.text
+    one.say(event="log_full", path="/logs/5.err", why=FULL, blocks=True)
+    await until(lambda: len(client.heard) == 2)
+    assert client.problem.endswith(f"; the log of app5:0 is not written: {FULL}; it waits")
+    one.say(event="log_dropped", path="/logs/4.out", lines=7, bytes=70, why=FULL)
+    one.say(event="log_dropped", path="/logs/5.err", lines=0, bytes=0, why=FULL)
+    await until(lambda: len(client.heard) == 4)
+    assert client.problem == ""
+    assert f"7 lines (70 bytes) were dropped ({FULL}): /logs/4.out" in caplog.text
+    assert "nothing was lost: /logs/5.err" in caplog.text
+
+
+async def test_several_apps_on_a_full_disk_are_one_sentence(row, client):
+    one = row.next()
+    await client.start()
+    for unit in "45678":
+        await client.open(pipes(unit))
+        for stream in ("out", "err"):
+            one.say(event="log_full", path=f"/logs/{unit}.{stream}", why=FULL)
+    await until(lambda: len(client.heard) == 10)
+    assert client.problem == f"the log of app4:0, app5:0, app6:0 and 2 more is not written: {FULL}; lines are dropped"
+
+
+async def test_a_combined_file_is_its_writers_too(row, client):
+    one = row.next()
+    await client.start()
+    await client.open(pipes("4", combined=True))
+    one.say(event="log_full", path="/logs/app4.combined.log", why=FULL)
+    await until(lambda: client.problem == f"the log of app4:0 is not written: {FULL}; lines are dropped")
+
+
+async def test_what_the_collector_met_before_we_came_is_asked_for(row, client):
+    one = row.next(units=[["4", 1]])
+    one.files = [{"path": "/logs/4.out", "problem": FULL}, {"path": "/logs/4.err", "problem": ""}]
+    client.note(pipes("4"))
+    await client.start()
+    assert client.problem == f"the log of app4:0 is not written: {FULL}; lines are dropped"
+    row.die()
+    row.next()
+    await until(lambda: client.pid == 2)
+    assert client.problem == ""  # the next one says it again where it is so
+
+
+async def test_a_full_log_that_nobody_writes_to_any_more_is_no_news(row, client):
+    one = row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    one.say(event="log_full", path="/logs/4.out", why=FULL)
+    await until(lambda: client.problem)
+    await client.close_pipes("4", 1)
+    assert client.problem == ""
+
+
+async def test_emptying(row, client, tmp_path):
+    one = row.next()
+    await client.start()
+    direct = tmp_path / "web.log"
+    (tmp_path / "web.log.1").write_text("older")
+    fd = open_direct(str(direct), None, None)
+    os.write(fd, b"before\n")
+    client.direct["7"] = frozenset([str(direct)])
+    assert await client.empty(["/logs/4.out", str(direct), "/logs/4.out"]) == 3 + 2
+    os.write(fd, b"after\n")
+    os.close(fd)
+    assert one.emptied == ["/logs/4.out"]
+    assert direct.read_text() == "after\n"
+    assert os.listdir(tmp_path) == ["web.log"]
+    assert await client.empty([str(direct)]) == 1
+    assert one.verbs("empty") == [(None, None)]
+
+
+async def test_emptying_without_a_collector(row, client, monkeypatch):
+    monkeypatch.setattr(collector_client, "_EMPTY_DEADLINE", 0.02)
+    row.next()
+    await client.start()
+    row.die()
+    with pytest.raises(errors.OperationFailed, match="not emptied"):
+        await client.empty(["/logs/4.out"])

@@ -12,7 +12,8 @@ import pytest
 from capabilities import needs_root
 from rookery import errors
 from rookery.config.spec import AppSpec, LogSpec
-from rookery.daemon.manager import plumbing as module
+from rookery.daemon.manager import last_words as module
+from rookery.daemon.manager.log_settings import stream_settings
 from rookery.daemon.manager.pipes import make_pipe
 from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
 from rookery.process.spec import SpawnSpec
@@ -39,7 +40,7 @@ class PaperKeeper:
 
 class PaperCollector:
     def __init__(self):
-        self.opened, self.offsets, self.error = {}, {}, None
+        self.opened, self.offsets, self.error, self.direct = {}, {}, None, {}
 
     def note(self, pipes):
         self.opened[pipes.unit, pipes.generation] = pipes
@@ -67,6 +68,7 @@ class Set:
         self.plumbing = InstancePlumbing(
             Wants(
                 "4",
+                1,
                 lambda: self.app,
                 lambda: self.spec,
                 lambda: (str(folder / "web.out.log"), str(folder / "web.err.log")),
@@ -100,6 +102,18 @@ async def test_preparing_and_finishing(set_, tmp_path):
         "max_size": 5,
         "keep": 2,
         "timestamps": True,
+        "rotate": "never",
+        "compress": False,
+        "on_full": "drop",
+        "combined": "",
+        "format": {
+            "timestamps": "iso",
+            "prefix": "",
+            "json": False,
+            "app": "web",
+            "instance": 1,
+            "stream": "err",
+        },
     }
     assert stat.S_ISFIFO(os.fstat(pipes.out).st_mode)
     assert os.listdir(tmp_path / "run") == []  # without a name from birth
@@ -116,6 +130,65 @@ async def test_last_words_are_this_copys_own(set_, tmp_path):
     set_.collector.offsets = {"err": [str(log), log.stat().st_size]}
     words = await set_.plumbing.finish(3)
     assert words == (*(f"line {n}" for n in range(3, 12)), "x" * 500)
+
+
+@pytest.mark.parametrize(
+    ("logs", "stream", "made"),
+    [
+        (LogSpec(), {}, {}),
+        (LogSpec(timestamps="HH:mm"), {"timestamps": True}, {"timestamps": "HH:mm"}),
+        (LogSpec(prefix=True), {}, {"prefix": "web:1 | "}),
+        (LogSpec(json=True), {}, {"json": True}),
+        (LogSpec(combined=True), {"combined": "/l/web.combined.log"}, {}),
+        (LogSpec(rotate="weekly", compress=True), {"rotate": "weekly", "compress": True}, {}),
+        (LogSpec(on_full="block"), {"on_full": "block"}, {}),
+    ],
+)
+def test_the_collector_is_told_how_lines_are_made(logs, stream, made):
+    app = AppSpec(name="web", command=("x",), cwd="/", logs=logs)
+    plain = stream_settings(app, 1, ("/l/o", "/l/e"))["out"]
+    form = {"timestamps": "", "prefix": "", "json": False, "app": "web", "instance": 1, "stream": "out", **made}
+    usual = {"path": "/l/o", "max_size": logs.max_size, "keep": 7, "timestamps": False, "rotate": "never"}
+    usual |= {"compress": False, "on_full": "drop", "combined": ""}
+    assert plain == {**usual, **stream, "format": form}
+
+
+@pytest.mark.parametrize("is_recovered", [False, True])
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (lambda size, before: [size, before], ["mine"]),
+        (lambda size, before: [size, 0], None),
+        (lambda size, before: [size], None),
+    ],
+)
+async def test_where_a_copy_began_is_told_by_the_collector(set_, tmp_path, told, words, is_recovered):
+    log = tmp_path / "web.err.log"
+    log.write_text("of the copy before\n")
+    before = log.stat().st_size
+    await set_.plumbing.prepare(3)
+    log.write_text("of the copy before\nmine\n")
+    if is_recovered:
+        await set_.collector.close_pipes("4", 3)
+        await set_.plumbing.recover(3, 2**22 + 1)
+    place = told(log.stat().st_size, before)
+    set_.collector.offsets = {"err": [str(log), *place]}
+    if words is None:  # rotated since, or an older collector whose pipes an earlier manager made
+        words = ["mine"] if len(place) == 1 and not is_recovered else ["of the copy before", "mine"]
+    assert list(await set_.plumbing.finish(3)) == words
+
+
+@pytest.mark.parametrize("told", [lambda size: [size, 0], lambda size: [size]])
+async def test_a_rotation_since_the_beginning_does_not_hide_what_it_said(set_, tmp_path, told):
+    log = tmp_path / "web.err.log"
+    log.write_text("of the copy before\n")
+    await set_.plumbing.prepare(3)
+    log.rename(tmp_path / "web.err.log.1")
+    with (tmp_path / "web.err.log.1").open("a") as file:
+        file.write("before it was rotated\n")
+    log.write_text("after it\n")
+    set_.collector.offsets = {"err": [str(log), *told(log.stat().st_size)]}
+    assert (await set_.plumbing.finish(3))[-2:] == ("before it was rotated", "after it")
 
 
 async def test_a_copy_that_said_nothing_has_no_last_words(set_, tmp_path):
@@ -228,4 +301,4 @@ def test_a_pipe_belongs_to_the_apps_user(tmp_path):
 
 
 def test_lines_are_limited():
-    assert (module._LINES, module._LINE_LENGTH) == (10, 500)
+    assert (module.LINES, module.LINE_LENGTH) == (10, 500)

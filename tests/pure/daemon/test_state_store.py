@@ -15,6 +15,7 @@ import pytest
 
 from rookery import errors
 from rookery.apps.state import SavedState
+from rookery.config.spec import LogSpec
 from rookery.daemon.manager import store as module
 from rookery.daemon.manager.store import Store, load, write
 from rookery.testing.clock import let_run
@@ -288,6 +289,22 @@ def test_the_sample_of_version_1_loads_for_ever(path):
     ]
     last = sample.instances[1].last_exit
     assert (last.code, last.signal, last.reason, last.stderr) == (None, "SIGKILL", "killed by SIGKILL", ("bye",))
+
+
+def test_how_logs_are_written_is_kept_for_ever(path):
+    Path(path).write_bytes((SAMPLES / "state-v1-logs.json").read_bytes())
+    (web,) = load(path).apps
+    assert web.spec.logs == LogSpec(
+        merge="all",
+        max_size=1048576,
+        keep=30,
+        timestamps="HH:mm:ss.SSS",
+        prefix=True,
+        combined=True,
+        rotate="daily",
+        compress=True,
+        on_full="block",
+    )
 
 
 def test_what_later_versions_may_add_beside_is_ignored(path):

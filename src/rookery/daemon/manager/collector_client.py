@@ -9,16 +9,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery import errors
+from rookery.daemon.manager.direct import empty_in_place
 from rookery.daemon.manager.link import Link
+from rookery.daemon.manager.log_faults import LogFaults
+from rookery.daemon.manager.log_settings import writer_of
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from rookery.daemon.manager.log_settings import Streams
 
 _COMES_UP_WITHIN = 30.0
 _PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
 _FLUSH_DEADLINE = 5.0
+_EMPTY_DEADLINE = 15.0
 _log = logging.getLogger(__name__)
 
 
@@ -29,17 +35,25 @@ class Pipes(NamedTuple):
     generation: int
     out: int
     err: int
-    streams: dict[str, dict[str, object]]
+    streams: Streams
 
 
 class CollectorClient:
     """Keeps the collector informed, also a new one after a death.
 
-    connect: gives a connected socket, or raises OSError.
+    connect: gives a connected socket, or raises OSError; on_event: called with each thing it says unasked
+    (``log_full``, ``log_dropped``), after ``faults`` has been brought up to date.
     """
 
-    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+    def __init__(
+        self, connect: Callable[[], socket.socket], on_event: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
         self._connect = connect
+        self._on_event = on_event
+        self.faults = LogFaults()
+        """Which files are not written at present."""
+        self.direct: dict[str, frozenset[str]] = {}
+        """Files that apps write themselves, by unit; emptied in place, their writers have them open."""
         self._link: Link | None = None
         self._open: dict[tuple[str, int], Pipes] = {}
         self._up = asyncio.Event()
@@ -72,7 +86,7 @@ class CollectorClient:
             link: Link | None = None
             try:
                 # The keeper holds the listening socket, so this waits in its queue while a new collector starts.
-                link = Link(self._connect(), name="collector", on_event=_ignore, on_lost=self._lost)
+                link = Link(self._connect(), name="collector", on_event=self._hear, on_lost=self._lost)
                 await self._introduce(link)
             except (OSError, errors.LinkError) as error:
                 if link is not None:
@@ -101,9 +115,32 @@ class CollectorClient:
                 if not link.is_open:
                     raise
                 _log.error("the output of unit %s is not collected: %s", identity[0], error)
+        # What it met before we came it does not say again.
+        self.faults.begin_anew((await link.call("stats")).get("files", ()))
         if not link.is_open:
             raise errors.LinkError("the collector went away")
         self.pid = hello["pid"]
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        self.faults.hear(event, self.writers(str(event.get("path", ""))))
+        if self._on_event is not None:
+            self._on_event(event)
+
+    @property
+    def problem(self) -> str:
+        """Which log is not written at present and why, a sentence; or ""."""
+        return self.faults.sentence(self.writers)
+
+    def writers(self, path: str) -> list[str]:
+        """Who writes to a file at present: ``name:index``."""
+        return list(
+            dict.fromkeys(
+                writer_of(stream)
+                for pipes in self._open.values()
+                for stream in pipes.streams.values()
+                if path in (stream["path"], stream["combined"])
+            )
+        )
 
     def note(self, pipes: Pipes) -> None:
         """Pipes that a collector may know already (a new manager takes over); sent at the next connect if not."""
@@ -154,6 +191,28 @@ class CollectorClient:
                 offsets: dict[str, Any] = answer.get("offsets", {})
                 return offsets
 
+    async def empty(self, paths: Iterable[str]) -> int:
+        """Begin these logs anew: the files and what was rotated away from them are gone; how many files it were.
+
+        Raises OperationFailed where there is no collector, or one that cannot do it.
+        """
+        paths = list(dict.fromkeys(paths))
+        written = frozenset[str]().union(*self.direct.values())
+        emptied = empty_in_place([path for path in paths if path in written])
+        others = [path for path in paths if path not in written]
+        if not others:
+            return emptied
+        try:
+            async with asyncio.timeout(_EMPTY_DEADLINE):
+                await self._up.wait()
+                assert self._link is not None
+                answer = await self._link.call("empty", paths=others)
+        except TimeoutError:
+            raise errors.OperationFailed("the logs were not emptied", why=f"no collector: {self._problem}") from None
+        except errors.LinkError as error:
+            raise errors.OperationFailed("the logs were not emptied", why=str(error), hint="try again") from None
+        return emptied + int(answer["emptied"])
+
     def pipes(self) -> list[Pipes]:
         """All pipes that are open, with descriptors of ours."""
         return list(self._open.values())
@@ -182,7 +241,3 @@ async def _send_open(link: Link, pipes: Pipes) -> None:
         order=["out", "err"],
         streams=pipes.streams,
     )
-
-
-def _ignore(_: dict[str, Any]) -> None:
-    """The collector says nothing unasked."""

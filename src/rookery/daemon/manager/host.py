@@ -11,8 +11,12 @@ import msgspec
 
 from rookery import errors
 from rookery._os import kernel
+from rookery.apps.environment import environment_of
+from rookery.apps.signals import send_signal, signal_number
+from rookery.apps.waiting import wait_for
 from rookery.config.environment import mask
-from rookery.control.messages import AppSource, InstanceDetail, InstanceRow, Ping, ProcessRow
+from rookery.control.messages import AppSource, Flushed, InstanceDetail, InstanceRow, Ping, ProcessRow
+from rookery.logs.names import combined_path
 from rookery.metrics.sampler import Root, Sampler, tree_of
 from rookery.process.tree import INDEX
 
@@ -21,8 +25,20 @@ if TYPE_CHECKING:
 
     from rookery._base.clock import Clock
     from rookery.apps.app import Instance
-    from rookery.control.messages import ActionResult, ActRequest, StartRequest, UpgradeRequest
-    from rookery.control.service import Verb
+    from rookery.control.messages import (
+        ActionResult,
+        ActRequest,
+        Event,
+        EventQuery,
+        InstanceEnv,
+        ScaleRequest,
+        Signalled,
+        SignalRequest,
+        StartRequest,
+        Until,
+        UpgradeRequest,
+    )
+    from rookery.control.service import EventFeed, Verb
     from rookery.daemon.manager.takeover import Taken
     from rookery.daemon.manager.upgrade import Upgrade
 
@@ -43,6 +59,7 @@ class Host:
         self._began = clock.monotonic()
         self._sampler = Sampler(INDEX.cookie)
         self._ending: asyncio.Task[ActionResult] | None = None
+        self._apps.events.add("manager", pid=os.getpid(), reason=f"in charge, epoch {taken.keeper.epoch}")
 
     def ping(self) -> Ping:
         """See Service."""
@@ -58,7 +75,7 @@ class Host:
 
     def warning(self) -> str:
         """See Service."""
-        return self._taken.store.problem
+        return "; ".join(filter(None, (self._taken.store.problem, self._taken.collector.problem)))
 
     def send(self, selectors: list[str], data: bytes) -> list[InstanceRow]:
         """See Service."""
@@ -103,9 +120,19 @@ class Host:
         found = []
         for one in self._apps.instances(selectors):
             out, err = one.log_paths(self._apps.log_folder)
-            stamps = one.app.spec.logs.timestamps
+            name, logs = one.app.spec.name, one.app.spec.logs
             found.append(
-                AppSource(id=one.id, name=one.app.spec.name, index=one.index, out=out, err=err, timestamps=stamps)
+                AppSource(
+                    id=one.id,
+                    name=name,
+                    index=one.index,
+                    out=out,
+                    err=err,
+                    timestamps=logs.timestamps,
+                    combined=combined_path(self._apps.log_folder, name) if logs.combined else "",
+                    json=logs.json,
+                    via=logs.via,
+                )
             )
         return found
 
@@ -119,6 +146,52 @@ class Host:
         self._refuse_while_leaving()
         return await self._apps.act(verb, request)
 
+    async def scale(self, request: ScaleRequest) -> ActionResult:
+        """See Service."""
+        self._refuse_while_leaving()
+        return await self._apps.scale(request)
+
+    async def wait(self, selectors: list[str], until: Until, timeout: float) -> ActionResult:  # noqa: ASYNC109
+        """See Service."""
+        return await wait_for(self._apps.events, self._apps.instances(selectors), until, timeout)
+
+    def reset(self, selectors: list[str]) -> list[InstanceRow]:
+        """See Service."""
+        chosen = self._apps.instances(selectors)
+        for one in chosen:
+            self._apps.reset(one)
+        return [one.row() for one in chosen]
+
+    def signal(self, request: SignalRequest) -> list[Signalled]:
+        """See Service."""
+        number = signal_number(request.signal)
+        return send_signal(self._apps.events, self._apps.instances(request.selectors), number, tree=request.tree)
+
+    def environments(self, selectors: list[str], *, reveal: bool) -> list[InstanceEnv]:
+        """See Service."""
+        return [environment_of(one, reveal=reveal) for one in self._apps.instances(selectors)]
+
+    async def flush(self, selectors: list[str]) -> Flushed:
+        """See Service."""
+        paths: dict[str, None] = {}
+        for one in self._apps.instances(selectors):
+            folder, spec = self._apps.log_folder, one.app.spec
+            paths |= dict.fromkeys(one.log_paths(folder))
+            if spec.logs.combined:
+                paths[combined_path(folder, spec.name)] = None
+        return Flushed(emptied=await self._taken.collector.empty(list(paths)) if paths else 0)
+
+    def events(self, query: EventQuery) -> list[Event]:
+        """See Service."""
+        self._apps.check_known(query)
+        return self._apps.events.kept(query)
+
+    def follow(self, query: EventQuery) -> EventFeed:
+        """See Service."""
+        if query.after is None:  # who comes back after a change of managers may mean what is gone by now
+            self._apps.check_known(query)
+        return self._apps.events.feed(query)
+
     def _refuse_while_leaving(self) -> None:
         if self._apps.is_leaving:
             raise errors.OperationFailed("the manager is on its way out", hint="try again in a moment")
@@ -129,6 +202,7 @@ class Host:
         Where something could not be stopped the manager stays.
         """
         if self._ending is None or not self._apps.is_leaving:
+            self._apps.events.add("manager", reason="asked to stop everything and leave")
             self._ending = asyncio.ensure_future(self._shut_down())
         return await asyncio.shield(self._ending)
 
@@ -146,6 +220,7 @@ class Host:
     async def upgrade(self, request: UpgradeRequest) -> None:
         """See Service."""
         self._refuse_while_leaving()
+        self._apps.events.add("manager", reason=f"asked to make way for the version in {request.root}")
         await self._taken.store.save()
         await self._taken.keeper.upgrade(request.python, request.root)
         await self._upgrade.wait()

@@ -22,7 +22,6 @@ from rookery.daemon.manager.server import make_server, serve
 from rookery.daemon.manager.takeover import Taken, is_ours, take_over
 from rookery.daemon.manager.upgrade import Upgrade
 from rookery.errors import ConfigError, LinkError, RookeryError
-from rookery.web.application import application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +96,7 @@ async def _run(home: str, *, is_upgrade: bool) -> None:
     host = Host(home, taken, clock, upgrade, leave=lambda: keep(asyncio.ensure_future(_leave(taken))))
     keep(asyncio.ensure_future(_stay_reachable(home, clock, leaving)))
     keep(asyncio.ensure_future(_terminate(terminating, host)))
-    server = make_server(application(host))
+    server = make_server(host)
     keep(asyncio.ensure_future(host.sample_for_ever()))
     serving = asyncio.ensure_future(serve(server, taken.listener.dup()))
     serving.add_done_callback(lambda _: leaving.set())  # a manager that nobody can talk to is none

@@ -31,13 +31,14 @@ class KeptOutfitter:
         unit: str,
         make_spec: Callable[[], SpawnSpec],
         *,
+        index: int,
         spec: Callable[[], AppSpec],
         paths: Callable[[], tuple[str, str]],
         on_words: Callable[[dict[str, str]], None],
     ) -> InstancePlumbing:
         """See Outfitter."""
         plumbing = self.given[unit] = InstancePlumbing(
-            Wants(unit, spec, make_spec, paths, on_words),
+            Wants(unit, index, spec, make_spec, paths, on_words),
             run_folder=self._run_folder,
             keeper=self._keeper,
             collector=self._collector,

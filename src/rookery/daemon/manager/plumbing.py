@@ -2,7 +2,7 @@
 
 stdout and stderr are named pipes opened for reading and writing before the start: a write never fails, and waits when
 the pipe is full. They have no name any more by then; the app reaches them as /dev/stdout all the same, and they are
-owned by the app's user so that it may.
+owned by the app's user so that it may. With ``via = "direct"`` they are its log files themselves.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from rookery import errors
 from rookery.daemon.manager.collector_client import CollectorClient, Pipes
+from rookery.daemon.manager.direct import beginning_of, note_beginning, open_direct, rotate_if_due
+from rookery.daemon.manager.last_words import last_words
+from rookery.daemon.manager.log_settings import stream_settings
 from rookery.daemon.manager.notify import Notify, make_socket
 from rookery.daemon.manager.pipes import Stdin, make_pipe, reopen_pipe
-from rookery.logs.tail import MOST, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rookery.config.spec import AppSpec
     from rookery.daemon.manager.keeper_client import KeeperClient
+    from rookery.daemon.manager.log_settings import Streams
     from rookery.process.spec import SpawnSpec
 
 _log = logging.getLogger(__name__)
-_LINES = 10
-_LINE_LENGTH = 500
 
 
 class Wants(NamedTuple):
@@ -36,6 +39,7 @@ class Wants(NamedTuple):
     """
 
     unit: str
+    instance: int
     spec: Callable[[], AppSpec]
     make_spec: Callable[[], SpawnSpec]
     paths: Callable[[], tuple[str, str]]
@@ -53,8 +57,13 @@ class InstancePlumbing:
         self._collector = collector
         self._stdin = Stdin()
         self._notify: Notify | None = None
-        self._began_at = 0
-        """Where this copy's stderr begins in its log, so that an earlier copy's last words are not taken for its."""
+        self._direct: tuple[str, str] | None = None
+        """The out and the err log where this copy writes them itself; its settings may name others by now."""
+        self._began_at: int | None = None
+        """Where this copy's stderr begins in its log, so that an earlier copy's last words are not taken for its.
+
+        None where an earlier manager started it; then the collector knows, or what was written down.
+        """
 
     def _log_names(self, generation: int) -> list[str]:
         return [f"log/{self._unit}/{generation}/out", f"log/{self._unit}/{generation}/err"]
@@ -72,12 +81,14 @@ class InstancePlumbing:
         spec = self._wants.make_spec()
         names = self._log_names(generation)
         try:
-            streams = self._streams()
             os.makedirs(self._run_folder, mode=0o711, exist_ok=True)  # it may have been cleaned away
             spec = await self._give_ears(generation, spec)
-            out, err = await self._make_pipes(names, spec)
-            self._began_at = _size(self._wants.paths()[1])
-            await self._collector.open(Pipes(self._unit, generation, out, err, streams))
+            if self._wants.spec().logs.via == "direct":
+                await self._open_files(generation, spec)
+            else:
+                out, err = await self._make_pipes(names, spec)
+                self._began_at = _size(self._wants.paths()[1])
+                await self._collector.open(Pipes(self._unit, generation, out, err, self._streams()))
         except (OSError, errors.LinkError) as error:
             self.close()
             raise errors.ResourcesExhausted(f"its output has nowhere to go: {error}", argv=spec.argv) from None
@@ -85,6 +96,31 @@ class InstancePlumbing:
         if self._wants.spec().stdin == "pipe":
             fds[0] = self._stdin_name
         return spec._replace(fds=fds)
+
+    async def _open_files(self, generation: int, spec: SpawnSpec) -> None:
+        """Its log files for it to write to, rotated first where no other instance writes to them."""
+        logs = self._wants.spec().logs
+        paths = self._wants.paths()
+        in_use = frozenset[str]().union(*self._collector.direct.values())
+        fds: list[int] = []
+        try:
+            for path in dict.fromkeys(paths):
+                if path not in in_use:
+                    try:
+                        rotate_if_due(path, logs.max_size, logs.keep)
+                    except OSError as error:  # it grows meanwhile
+                        _log.warning("%s cannot be rotated: %s", path, error)
+                fds.append(open_direct(path, spec.uid, spec.gid))
+            self._began_at = note_beginning(paths[1], self._writer(generation))
+            await self._keeper.put(self._log_names(generation), [fds[0], fds[-1]])
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self._direct = paths
+        self._collector.direct[self._unit] = frozenset(paths)
+
+    def _writer(self, generation: int) -> str:
+        return f"{self._unit}:{generation}"
 
     async def _give_ears(self, generation: int, spec: SpawnSpec) -> SpawnSpec:
         """Its stdin and its notify socket, where it wants them."""
@@ -133,12 +169,28 @@ class InstancePlumbing:
             self._hear(socket.socket(fileno=found.pop(self._notify_name)), address, self._wants.make_spec().uid)
         else:
             await self._listen_again(generation)
-        if len(found) == len(names):
-            self._collector.note(Pipes(self._unit, generation, found[names[0]], found[names[1]], self._streams()))
+        self._began_at = None
+        logs = {name: found[name] for name in names if name in found}
+        # It may have been started before its settings were changed: what its output is tells.
+        if self._writes_files(list(logs.values()), pid):
+            self._direct = self._wants.paths()
+            self._collector.direct[self._unit] = frozenset(self._direct)
+            self._began_at = beginning_of(self._direct[1], self._writer(generation))
+        elif len(logs) == len(names):
+            self._collector.note(Pipes(self._unit, generation, logs[names[0]], logs[names[1]], self._streams()))
             return
-        for fd in found.values():
+        for fd in logs.values():
             os.close(fd)
         await self._rescue(generation, pid)
+
+    def _writes_files(self, fds: list[int], pid: int) -> bool:
+        """Whether it writes its log files itself, by the descriptors that were kept for it, else by its own."""
+        if fds:
+            return all(stat.S_ISREG(os.fstat(fd).st_mode) for fd in fds)
+        with suppress(OSError):  # it has ended, or has no such file
+            places = zip((1, 2), self._wants.paths(), strict=True)
+            return any(os.path.samefile(f"/proc/{pid}/fd/{number}", path) for number, path in places)
+        return False
 
     async def _listen_again(self, generation: int) -> None:
         """Its keeper was killed and its notify socket with it: one at the same place, for what it is still to say."""
@@ -156,8 +208,8 @@ class InstancePlumbing:
     async def _rescue(self, generation: int, pid: int) -> None:
         """Its keeper was killed: it has its pipes open itself, and what it wrote since waits in them."""
         out, err = self._log_names(generation)
-        numbers = {out: 1, err: 2}
-        if self._wants.spec().stdin == "pipe":
+        numbers = {} if self._direct else {out: 1, err: 2}
+        if self._wants.spec().stdin == "pipe" and self._stdin.fd < 0:
             numbers[self._stdin_name] = 0
         fds: dict[str, int] = {}
         try:
@@ -168,17 +220,15 @@ class InstancePlumbing:
             for fd in fds.values():
                 os.close(fd)
             return
-        self._collector.note(Pipes(self._unit, generation, fds[out], fds[err], self._streams()))
+        if not self._direct:
+            self._collector.note(Pipes(self._unit, generation, fds[out], fds[err], self._streams()))
         if self._stdin_name in fds:
             self._stdin.take(fds[self._stdin_name])
-        await self._keeper.put(list(fds), list(fds.values()))
+        if fds:
+            await self._keeper.put(list(fds), list(fds.values()))
 
-    def _streams(self) -> dict[str, dict[str, object]]:
-        logs = self._wants.spec().logs
-        return {
-            stream: {"path": path, "max_size": logs.max_size, "keep": logs.keep, "timestamps": logs.timestamps}
-            for stream, path in zip(("out", "err"), self._wants.paths(), strict=True)
-        }
+    def _streams(self) -> Streams:
+        return stream_settings(self._wants.spec(), self._wants.instance, self._wants.paths())
 
     def write(self, data: bytes) -> None:
         """Put data into the app's stdin, all of it or nothing. Raises UsageError, OperationFailed."""
@@ -191,10 +241,16 @@ class InstancePlumbing:
 
     async def finish(self, generation: int) -> tuple[str, ...]:
         """See Plumbing. The flush is a barrier: the last lines are whole when this returns."""
-        offsets = await self._collector.close_pipes(self._unit, generation)
+        if self._direct is not None:
+            path, self._direct = self._direct[1], None
+            del self._collector.direct[self._unit]
+            words = last_words([path, _size(path)], self._began_at)
+        else:
+            offsets = await self._collector.close_pipes(self._unit, generation)
+            words = last_words(offsets.get("err"), self._began_at)
         self._keeper.drop([*self._log_names(generation), *self.held()])
         self.close()
-        return _last_words(offsets.get("err"), self._began_at)
+        return words
 
     def close(self) -> None:
         """The copy is gone: close its stdin and its notify socket."""
@@ -216,17 +272,3 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
-
-
-def _last_words(place: Sequence[Any] | None, began_at: int) -> tuple[str, ...]:
-    if not place:
-        return ()
-    path, end = str(place[0]), int(place[1])
-    # Shorter than at the beginning: rotated since, then all of it is this copy's or nearly so.
-    written = end - began_at if end >= began_at else MOST
-    try:
-        lines = last_lines(path, _LINES, max_bytes=min(written, MOST))
-    except OSError as error:  # somebody has put something else in its place
-        _log.warning("the last words are not to be had: %s", error)
-        return ()
-    return tuple(line.decode("utf-8", "replace").rstrip("\r\n")[:_LINE_LENGTH] for line in lines)

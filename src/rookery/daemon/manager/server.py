@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from rookery.web.application import application
+from rookery.web.guard import MOST_HEADER, GuardedProtocol
+from rookery.web.streams import Streams
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from starlette.applications import Starlette
+    from rookery.control.service import Service
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handling: signals are the manager's."""
+    """uvicorn without its own signal handling: signals are the manager's. streams: what is to end when it leaves."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -26,16 +34,18 @@ class Server(uvicorn.Server):
         """Take no connection from now on: the next manager does. Requests get two seconds, or none (at_once)."""
         for listening in self.servers:
             listening.close()
+        self._streams.end()
         if at_once:
             self.config.timeout_graceful_shutdown = 0
         self.should_exit = True
 
 
-def make_server(application: Starlette) -> Server:
-    """A server for the control API, quiet and without what the API does not need."""
+def make_server(service: Service, streams: Streams | None = None) -> Server:
+    """A server for the control API, guarded, quiet and without what the API does not need."""
+    streams = streams or Streams()
     config = uvicorn.Config(
-        application,
-        http="h11",
+        application(service, streams),
+        http=GuardedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -44,12 +54,11 @@ def make_server(application: Starlette) -> Server:
         access_log=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=256,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=2,
-        h11_max_incomplete_event_size=64 * 1024,
+        h11_max_incomplete_event_size=MOST_HEADER,
     )
-    return Server(config)
+    return Server(config, streams)
 
 
 async def serve(server: Server, listener: socket.socket) -> None:

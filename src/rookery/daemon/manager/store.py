@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rookery import errors
+from rookery._base import atomic
 from rookery.apps.state import VERSION, SavedState
 
 if TYPE_CHECKING:
@@ -112,21 +113,7 @@ class Store:
 
 def write(path: str, data: bytes) -> None:
     """Replace the file whole: the old one becomes .bak, and a crash at any point leaves one that can be read."""
-    fresh = f"{path}.new"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    backup = f"{path}.bak"
-    try:
-        os.link(path, f"{backup}.new")
-        os.replace(f"{backup}.new", backup)
-    except FileExistsError:
-        os.unlink(f"{backup}.new")
-    except OSError:  # the first write, or a file system without links
-        pass
-    os.replace(fresh, path)
+    atomic.replace(path, data, keep_backup=True)
 
 
 def load(path: str) -> SavedState | None:

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery._os import kernel
 from rookery.apps.manager import AppManager
@@ -66,7 +66,7 @@ async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socke
     await keeper.take_over(saved.epoch if saved else 0)
     saved = load(path)  # the manager before has ended by now; these are its last words
     state = saved or SavedState(scope=keeper.scope, boot_id="", epoch=0, next_id=0, saved_at=clock.wall())
-    collector = await _collector(home, keeper)
+    collector = await _collector(home, keeper, lambda told: apps.log_event(told))  # noqa: PLW0108 - not there yet
     outfitter = KeptOutfitter(keeper, collector, os.path.realpath(os.path.join(home, "run")))
     boot_id = kernel.boot_id()
 
@@ -99,6 +99,7 @@ async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socke
         changed=store.changed,
         save=store.save,
     )
+    apps.events.epoch = keeper.epoch
     await _go_on(state, apps, keeper, outfitter, clock, is_same_boot=state.boot_id == boot_id)
     await collector.start()
     store.release()
@@ -166,7 +167,7 @@ async def _go_on(
     keeper.drop([name for name, identity in named.items() if identity is not None and identity not in in_use])
 
 
-async def _collector(home: str, keeper: KeeperClient) -> CollectorClient:
+async def _collector(home: str, keeper: KeeperClient, on_event: Callable[[dict[str, Any]], None]) -> CollectorClient:
     path = places.collector_socket(home)
     found = await listener(keeper, "collector", path)
     found.sock.close()  # the keeper's copy is the collector's
@@ -175,7 +176,7 @@ async def _collector(home: str, keeper: KeeperClient) -> CollectorClient:
         # It listens where nobody can reach it. The keeper starts the next one with the new socket.
         kernel.signal_process(running, kernel.start_time(running) or 0, signal.SIGTERM)
     await keeper.start_collector(_collector_spec(home))
-    return CollectorClient(lambda: connect(path))
+    return CollectorClient(lambda: connect(path), on_event)
 
 
 def _collector_spec(home: str) -> SpawnSpec:

@@ -17,9 +17,10 @@ import msgspec
 
 from rookery._base.ids import new_scope
 from rookery._os import kernel
-from rookery.apps.translate import restart_policy, spawn_spec, stop_plan
+from rookery.apps.translate import restart_policy, stop_plan
 from rookery.config.spec import AppSpec
 from rookery.daemon.up.output import Output
+from rookery.daemon.up.plumbing import UpPlumbing, needs_output
 from rookery.lifecycle.state import State
 from rookery.process.reaper import TABLE
 from rookery.supervise.supervisor import Supervisor
@@ -27,54 +28,21 @@ from rookery.supervise.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rookery.process.spec import SpawnSpec
     from rookery.supervise.record import UnitEvent
     from rookery.supervise.unit import Unit
 
 _REAP_EVERY = 1.0
 _FORCED = 130
+_LAST_WORDS = 5.0
+"""Seconds for whoever reads our output to take the last of it, after a signal."""
 
 
 class Request(msgspec.Struct):
-    """What to run."""
+    """What to run. prefixes: what stands before the lines of an instance, on stdout and on stderr."""
 
     specs: list[AppSpec]
     base_env: dict[str, str]
-
-
-class _Plumbing:
-    """Pipes to our output, or our output itself where one app is alone. See Plumbing."""
-
-    def __init__(self, spec: AppSpec, base_env: dict[str, str], index: int, output: Output | None) -> None:
-        self._spec = spec
-        self._base_env = base_env
-        self._index = index
-        self._output = output
-        self._ends: list[int] = []
-
-    async def prepare(self, generation: int) -> SpawnSpec:  # noqa: ARG002
-        """See Plumbing."""
-        self._close()
-        spec = spawn_spec(self._spec, self._base_env, self._index)
-        if self._output is None:
-            return spec._replace(fds={1: 1, 2: 2})
-        prefix = f"{self._spec.name}:{self._index} | "
-        self._ends = [self._output.pipe(number, prefix) for number in (1, 2)]
-        return spec._replace(fds={1: self._ends[0], 2: self._ends[1]})
-
-    def _close(self) -> None:
-        for fd in self._ends:
-            os.close(fd)
-        self._ends = []
-
-    def started(self) -> None:
-        """The child has its copies."""
-        self._close()
-
-    async def finish(self, generation: int) -> tuple[str, ...]:  # noqa: ARG002
-        """See Plumbing."""
-        self._close()
-        return ()
+    prefixes: dict[str, tuple[str, str]] = {}
 
 
 def main() -> None:
@@ -85,13 +53,12 @@ def main() -> None:
 
 
 async def _run(request: Request) -> int:
-    count = sum(spec.instances for spec in request.specs)
     supervisor = Supervisor(scope=new_scope())
-    plumbings: dict[str, _Plumbing] = {}
+    plumbings: dict[str, UpPlumbing] = {}
     changed, stopping = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     output = None
-    if count > 1:  # `rook up | head` ends when nobody reads any more, as any other filter
+    if needs_output(request.specs):  # `rook up | head` ends when nobody reads any more, as any other filter
         output = Output(sys.stdout.buffer, sys.stderr.buffer, lambda: loop.call_soon_threadsafe(stopping.set))
         output.start()
 
@@ -108,7 +75,8 @@ async def _run(request: Request) -> int:
     for spec in request.specs:
         for index in range(spec.instances):
             key = f"{spec.name}#{index}"
-            plumbings[key] = _Plumbing(spec, request.base_env, index, output)
+            prefixes = request.prefixes.get(f"{spec.name}:{index}", ("", ""))
+            plumbings[key] = UpPlumbing(spec, request.base_env, index, output, prefixes)
             supervisor.add(key, plumbings[key], restart=restart_policy(spec), stop=stop_plan(spec))
     _handle_signals(supervisor, stopping)
     reaping = asyncio.ensure_future(_reap_for_ever())
@@ -122,7 +90,8 @@ async def _run(request: Request) -> int:
         reaping.cancel()
         await supervisor.close()
         if output is not None:
-            await asyncio.to_thread(output.close)
+            # Who was told to end does not wait for ever for a reader that does not read.
+            await asyncio.to_thread(output.close, _LAST_WORDS if stopping.is_set() else None)
 
 
 async def _until_over(supervisor: Supervisor, changed: asyncio.Event, stopping: asyncio.Event) -> None:
