@@ -8,6 +8,7 @@ from rookery.apps.queue import Operations
 from rookery.apps.state import Desired, SavedApp, SavedInstance
 from rookery.apps.translate import exit_info, restart_policy, stop_plan
 from rookery.control.messages import InstanceRow, Outcome
+from rookery.lifecycle.hints import Streak
 from rookery.lifecycle.state import State
 from rookery.logs.names import log_paths
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rookery.config.spec import AppSpec
+    from rookery.control.messages import ExitInfo
     from rookery.metrics.sampler import Usage
     from rookery.supervise.plumbing import Plumbing
     from rookery.supervise.unit import Unit
@@ -35,14 +37,23 @@ class Instance:
         self.usage: Usage | None = None
         self.status = ""
         """What it says of itself (STATUS= on its notify socket)."""
+        self.streak = Streak()
+        """Its last exits that were alike."""
         self.plumbing = plumbing
 
-    def hear(self, words: Mapping[str, str]) -> None:
-        """It has said something on its notify socket (sd_notify's words)."""
+    def hear(self, words: Mapping[str, str]) -> bool:
+        """It has said something on its notify socket (sd_notify's words); whether that made it ready."""
         if "STATUS" in words:
             self.status = words["STATUS"][:_STATUS_LENGTH]
-        if words.get("READY") == "1":
-            self.unit.mark_ready()
+        if words.get("READY") != "1" or self.unit.is_ready:
+            return False
+        self.unit.mark_ready()
+        return self.unit.is_ready
+
+    @property
+    def last_exit(self) -> ExitInfo | None:
+        """How its last copy ended."""
+        return exit_info(self.unit.last_exit, max(1, self.streak.count))
 
     def row(self) -> InstanceRow:
         """As the list shows it."""
@@ -60,7 +71,7 @@ class Instance:
             uptime=None if unit.uptime is None else round(unit.uptime, 3),
             cpu=None if usage is None or usage.cpu is None else round(usage.cpu, 1),
             memory=None if usage is None else usage.memory,
-            exit=exit_info(unit.last_exit),
+            exit=self.last_exit,
             since=unit.since,
         )
 
@@ -81,7 +92,7 @@ class Instance:
             state=str(unit.state),
             ready=unit.is_ready,
             reason=unit.reason,
-            last_exit=exit_info(unit.last_exit),
+            last_exit=self.last_exit,
         )
 
     def outcome(self, did: str, *, ok: bool, log: str = "") -> Outcome:
@@ -96,7 +107,7 @@ class Instance:
             state=str(unit.state),
             pid=unit.pid,
             reason="" if ok and unit.state is State.RUNNING else unit.reason,
-            exit=exit_info(unit.last_exit) if not ok or unit.state is not State.RUNNING else None,
+            exit=self.last_exit if not ok or unit.state is not State.RUNNING else None,
             log=log,
         )
 

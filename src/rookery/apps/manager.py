@@ -10,18 +10,24 @@ import msgspec
 from rookery import errors
 from rookery.apps.accept import accept
 from rookery.apps.app import App, Begun, Instance
+from rookery.apps.events import Events
+from rookery.apps.log_clash import check_log_files
+from rookery.apps.scaling import instances_wanted, resized
 from rookery.apps.settle import Asked, gather_outcomes
+from rookery.apps.story import tell
 from rookery.apps.translate import restart_policy, spawn_spec, stop_plan
 from rookery.config.selectors import Target, select
+from rookery.control.messages import EventQuery
+from rookery.lifecycle.hints import Streak
 from rookery.lifecycle.state import State
 from rookery.supervise.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from rookery._base.clock import Clock
     from rookery.config.spec import AppSpec
-    from rookery.control.messages import ActionResult, ActRequest, StartRequest, Wait
+    from rookery.control.messages import ActionResult, ActRequest, ScaleRequest, StartRequest, Wait
     from rookery.control.service import Verb
     from rookery.process.protocols import Spawner
     from rookery.process.spec import SpawnSpec
@@ -39,6 +45,7 @@ class Outfitter(Protocol):
         unit: str,
         make_spec: Callable[[], SpawnSpec],
         *,
+        index: int,
         spec: Callable[[], AppSpec],
         paths: Callable[[], tuple[str, str]],
         on_words: Callable[[dict[str, str]], None],
@@ -70,6 +77,7 @@ class AppManager:
         self.is_leaving = False
         """Whether everything is on its way down for good; the next manager of the same keeper goes on with that."""
         self.clock = clock
+        self.events = Events(clock, self.apps.__contains__)
         self.log_folder = log_folder
         self._spawner = spawner
         self._outfitter = outfitter
@@ -83,6 +91,12 @@ class AppManager:
         """The matching instances by id, all for no selector. Raises NothingMatched."""
         found = sorted((one for app in self.apps.values() for one in app.instances), key=lambda one: one.id)
         return select(selectors, found, _target) if selectors else found
+
+    def check_known(self, query: EventQuery) -> None:
+        """Raise NothingMatched for a selector of events that means no instance and no event that is kept."""
+        for selector in query.selectors:
+            if not self.events.kept(EventQuery(selectors=(selector,))):
+                self.instances([selector])
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -99,6 +113,7 @@ class AppManager:
         plumbing = self._outfitter.outfit(
             key,
             lambda: spawn_spec(app.spec, app.base_env, index),
+            index=index,
             spec=lambda: app.spec,
             paths=lambda: instance.log_paths(self.log_folder),
             on_words=lambda words: self._heard(instance, words),
@@ -111,7 +126,7 @@ class AppManager:
             policy=restart_policy(app.spec),
             stop_plan=stop_plan(app.spec),
             clock=self.clock,
-            on_event=self._on_event,
+            on_event=lambda event: self._on_event(instance, event),
             awaits_ready=lambda: app.spec.readiness.notify,
         )
         instance = Instance(id, app, index, unit, plumbing)
@@ -119,11 +134,34 @@ class AppManager:
         app.instances.sort(key=lambda one: one.index)
         return instance
 
-    def _heard(self, instance: Instance, words: dict[str, str]) -> None:
-        instance.hear(words)
+    def reset(self, one: Instance) -> None:
+        """Set what is counted of an instance to zero."""
+        one.unit.forget()
+        one.streak = Streak()
+        self.events.add("reset", one, reason="its counters were set to zero")
         self._changed()
 
-    def _on_event(self, _: UnitEvent) -> None:
+    def log_event(self, told: Mapping[str, object]) -> None:
+        """Something that the collector says unasked: log_full or log_dropped, with a path."""
+        path = str(told.get("path", ""))
+        apps = (one for app in self.apps.values() for one in app.instances)
+        owner = next((one for one in apps if path in one.log_paths(self.log_folder)), None)
+        lines = told.get("lines", 0)
+        self.events.add(
+            str(told.get("event", "log")),
+            owner,
+            path=path,
+            lines=lines if isinstance(lines, int) else 0,
+            reason=str(told.get("why", "")),
+        )
+
+    def _heard(self, instance: Instance, words: dict[str, str]) -> None:
+        if instance.hear(words):
+            self.events.add("ready", instance, pid=instance.unit.pid, reason="it has said so")
+        self._changed()
+
+    def _on_event(self, instance: Instance, event: UnitEvent) -> None:
+        tell(self.events, instance, event)
         self._changed()
 
     # -- doing ------------------------------------------------------------------------------------------------------
@@ -132,11 +170,26 @@ class AppManager:
         """See Service."""
         environment = tuple(sorted(request.base_env.items()))
         work = []
-        for spec in accept(request.specs):
+        for spec in accept(request.specs, [app.spec for app in self.apps.values()]):
             app = self.apps.get(spec.name) or self.new_app(spec, request.base_env, self.clock.wall())
             run = app.operations.do(("apply", spec, environment), self._bring_up(app, spec, request.base_env))
             work.append(Asked(run, app, None))
-        return await self._outcomes(work, request.wait, request.timeout)
+        left = self._left_of(request)
+        if request.prune:
+            for name in left:
+                app = self.apps[name]
+                run = app.operations.do("prune", self._each("delete", app, list(app.instances)))
+                work.append(Asked(run, app, list(app.instances)))
+        result = await self._outcomes(work, request.wait, request.timeout)
+        result.left = [] if request.prune else left
+        return result
+
+    def _left_of(self, request: StartRequest) -> list[str]:
+        """Apps of the request's files which it does not describe."""
+        described = {spec.name for spec in accept(request.specs)}
+        return sorted(
+            name for name, app in self.apps.items() if app.spec.origin in request.files and name not in described
+        )
 
     def _bring_up(self, app: App, spec: AppSpec, base_env: dict[str, str]) -> Work:
         async def work() -> list[Begun]:
@@ -171,17 +224,21 @@ class AppManager:
         for instance in self.instances(request.selectors):
             by_app.setdefault(instance.app, []).append(instance)
         work = []
+        environment = None if request.base_env is None else tuple(sorted(request.base_env.items()))
         for app, chosen in by_app.items():
-            kind = (verb, tuple(one.id for one in chosen))
-            work.append(Asked(app.operations.do(kind, self._each(verb, app, chosen)), app, chosen))
+            kind = (verb, tuple(one.id for one in chosen), environment)
+            run = app.operations.do(kind, self._each(verb, app, chosen, request.base_env))
+            work.append(Asked(run, app, chosen))
         return await self._outcomes(work, request.wait, request.timeout)
 
-    def _each(self, verb: Verb, app: App, chosen: list[Instance]) -> Work:
+    def _each(self, verb: Verb, app: App, chosen: list[Instance], base_env: dict[str, str] | None = None) -> Work:
         do = {"start": self._start, "stop": self._stop, "restart": self._restart, "delete": self._delete}[verb]
 
         async def work() -> list[Begun]:
             present = [one for one in chosen if one in app.instances]  # a delete may have been in the queue before us
             if verb in ("start", "restart"):
+                if base_env is not None:
+                    app.base_env = base_env
                 if app.held and present:  # the others stay down, also for the next manager
                     app.held = False
                     for one in app.instances:
@@ -202,11 +259,14 @@ class AppManager:
     # Whoever settles compares the count of crashes from after the operation: one before it is the reason for it.
 
     async def _start(self, one: Instance) -> Begun:
+        if one.unit.state is not State.RUNNING:
+            one.streak = Streak()
         did = "started" if await one.unit.start() else "unchanged"
         return Begun(one, did, one.unit.crashes)
 
     async def _restart(self, one: Instance) -> Begun:
         was_up = one.unit.state in (State.RUNNING, State.BACKOFF)
+        one.streak = Streak()
         await one.unit.restart()
         return Begun(one, "restarted" if was_up else "started", one.unit.crashes)
 
@@ -221,8 +281,46 @@ class AppManager:
         one.app.instances.remove(one)
         if not one.app.instances and self.apps.get(one.app.spec.name) is one.app:
             del self.apps[one.app.spec.name]
+        self.events.add("delete", one, reason="deleted")
         self._changed()
         return Begun(one, "deleted")
+
+    async def scale(self, request: ScaleRequest) -> ActionResult:
+        """See Service."""
+        app = self.apps.get(request.name)
+        if app is None:
+            self.instances([request.name])  # says what there is, where nothing matches
+            raise errors.UsageError(f"{request.name!r} is no app's name", hint="one app at a time: rook scale NAME N")
+        wanted = instances_wanted(request.instances)
+        # Never shared with another request: twice +1 is two more.
+        run = app.operations.do(object(), self._scale(app, wanted))
+        return await self._outcomes([Asked(run, app, None)], request.wait, request.timeout)
+
+    def _scale(self, app: App, wanted: Callable[[int], int]) -> Work:
+        async def work() -> list[Begun]:
+            if self.apps.get(app.spec.name) is not app:  # a delete was in the queue before us
+                raise errors.NothingMatched(f"{app.spec.name!r} was deleted by another request meanwhile")
+            before, count = len(app.instances), wanted(len(app.instances))
+            larger = msgspec.structs.replace(app.spec, instances=count)
+            check_log_files([larger], [other.spec for other in self.apps.values()])
+            surplus, missing = resized([one.index for one in app.instances], count)
+            app.describe(larger, app.base_env)
+            is_up = not app.held and any(one.desired == "running" for one in app.instances)
+            begun = await asyncio.gather(*(self._delete(one) for one in list(app.instances) if one.index in surplus))
+            new = [self.new_instance(app, index) for index in missing]
+            for one in new:
+                one.desired = "running" if is_up else "stopped"
+            name, namespace = app.spec.name, app.spec.namespace
+            self.events.add(
+                "scale", name=name, namespace=namespace, before=str(before), after=str(count), reason="asked to scale"
+            )
+            self._changed()
+            await self._save()
+            if not is_up:
+                return [*begun, *(Begun(one, "added") for one in new)]
+            return [*begun, *await asyncio.gather(*(self._start(one) for one in new))]
+
+        return work
 
     async def stop_all(self) -> ActionResult:
         """Stop everything and remember that it was wanted (``rook kill``).

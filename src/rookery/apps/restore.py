@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from rookery.apps.translate import last_exit
+from rookery.lifecycle.hints import Streak
 from rookery.lifecycle.state import State
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ async def restore(
             unit.generation = max(saved.generation, used.get(unit.key, 0))
             unit.restarts = saved.restarts
             unit.last_exit = last_exit(saved.last_exit)
+            if unit.last_exit is not None and saved.last_exit is not None:
+                status = unit.last_exit.status
+                instance.streak = Streak(status.code, status.signal, saved.last_exit.repeats)
             await _resume(manager, instance, saved, survivors.get(unit.key))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from rookery.control.messages import ActionResult
+from rookery.lifecycle.hints import failed_start
 from rookery.lifecycle.state import State
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rookery.apps.app import App, Begun, Instance
     from rookery.control.messages import Outcome, Wait
 
+_log = logging.getLogger(__name__)
 _UP = {"started", "restarted", "unchanged"}
 
 
@@ -40,15 +43,22 @@ async def gather_outcomes(
     deadline = loop.time() + timeout
     running = {asyncio.ensure_future(one.run): one for one in work}
     if wait == "none" or not running:
+        for unheard in running:
+            unheard.add_done_callback(_note)
         await asyncio.sleep(0)  # let them get into their queues
         return ActionResult(outcomes=[])
     _, late = await asyncio.wait(running, timeout=timeout)
+    for unheard in late:
+        unheard.add_done_callback(_note)
+    failed = [error for run in running if run not in late and (error := run.exception()) is not None]
+    if failed:
+        raise failed[0]
     outcomes = [
         still_waiting(one)
-        for task in late
-        for one in (running[task].app.instances if running[task].chosen is None else running[task].chosen or ())
+        for run in late
+        for one in (running[run].app.instances if running[run].chosen is None else running[run].chosen or ())
     ]
-    begun = [one for task in running if task not in late for one in task.result()]
+    begun = [one for run in running if run not in late for one in run.result()]
     settling = {one: asyncio.ensure_future(settle(one, wait, log_of(one.instance))) for one in begun}
     if settling:
         await asyncio.wait(settling.values(), timeout=max(0.0, deadline - loop.time()))
@@ -62,6 +72,12 @@ async def gather_outcomes(
             outcomes.append(still_waiting(one.instance))
     await save()
     return ActionResult(outcomes=sorted(outcomes, key=lambda one: (one.name, one.index)), expired=expired)
+
+
+def _note(task: asyncio.Task[list[Begun]]) -> None:
+    """How an operation went for which nobody waits any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.warning("what nobody waited for has failed: %s", error)
 
 
 async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
@@ -86,8 +102,9 @@ async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
         outcome.did, outcome.reason = "stopped", "stopped by another request meanwhile"
     elif last is not None:
         outcome.reason = unit.reason if unit.state is State.FATAL else last.reason
-        if last.status.code == 0 and last.lifetime is not None:
-            outcome.reason += "; restart = always starts it again and again (for a job: --restart on-failure)"
+    is_retried = unit.state in (State.BACKOFF, State.STARTING, State.RUNNING)
+    code = None if last is None or last.lifetime is None else last.status.code
+    outcome.hint = failed_start(instance.app.spec.name, code, is_retried=is_retried)
     return outcome
 
 

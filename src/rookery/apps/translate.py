@@ -89,8 +89,8 @@ def _group(name: str) -> int:
     return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
 
 
-def exit_info(last: LastExit | None) -> ExitInfo | None:
-    """A last exit in the API's words."""
+def exit_info(last: LastExit | None, repeats: int = 1) -> ExitInfo | None:
+    """A last exit in the API's words; repeats: how many alike there were in a row."""
     if last is None:
         return None
     return ExitInfo(
@@ -100,6 +100,7 @@ def exit_info(last: LastExit | None) -> ExitInfo | None:
         at=last.at,
         lifetime=last.lifetime,
         stderr=last.stderr,
+        repeats=repeats,
     )
 
 

@@ -46,9 +46,12 @@ class _CutError(LinkError):
 
 def with_selectors(path: str, selectors: Sequence[str]) -> str:
     """The path with one ``select=`` per selector, percent-encoded."""
-    if not selectors:
-        return path
-    return path + "?" + "&".join(f"select={_encoded(selector)}" for selector in selectors)
+    return with_query(path, [("select", selector) for selector in selectors])
+
+
+def with_query(path: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """The path with a query, percent-encoded."""
+    return f"{path}?" + "&".join(f"{name}={_encoded(value)}" for name, value in pairs) if pairs else path
 
 
 def _encoded(text: str) -> str:
@@ -68,7 +71,7 @@ class Client:
     def is_listening(self) -> bool:
         """Whether a connection is taken: a manager is there, or about to be. Raises OperationFailed (no access)."""
         try:
-            self._connect(time.monotonic() + _PATIENCE).close()
+            self.connect(time.monotonic() + _PATIENCE).close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except BlockingIOError:  # the queue is full of other callers
@@ -89,7 +92,7 @@ class Client:
         while True:
             try:
                 status, payload, self.warning = self._exchange(message, deadline)
-                return _answer(status, payload)
+                return value_of(status, payload)
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 # Not waited for, unless this very request has already seen a manager.
                 if give_up is None or time.monotonic() > give_up:
@@ -119,7 +122,8 @@ class Client:
     def _failed(self, what: str, why: str) -> OperationFailed:
         return OperationFailed(what, why=why, hint=f"look into {places.manager_log(self.home)}")
 
-    def _connect(self, deadline: float) -> socket.socket:
+    def connect(self, deadline: float) -> socket.socket:
+        """A connection to the manager; deadline: monotonic seconds, also for what is done with it. Raises OSError."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(_left(deadline))
@@ -131,7 +135,7 @@ class Client:
         return connection
 
     def _exchange(self, message: bytes, deadline: float) -> tuple[int, bytes, str]:
-        with self._connect(deadline) as connection:
+        with self.connect(deadline) as connection:
             _send(connection, message, deadline)
             raw = bytearray()
             while True:
@@ -228,7 +232,8 @@ def _unchunked(raw: bytearray, at: int) -> bytes | None:
         body += raw[end + 2 : at - 2]
 
 
-def _answer(status: int, payload: bytes) -> tuple[int, Any]:
+def value_of(status: int, payload: bytes) -> tuple[int, Any]:
+    """The status and the JSON of an answer. Raises what its problem says."""
     try:
         value = json.loads(payload) if payload else None
     except ValueError as error:

@@ -90,6 +90,15 @@ def has_apps(home: str) -> bool:
     return bool(_apps(_saved(home)))
 
 
+def saved_apps(home: str) -> list[tuple[dict[str, Any], int]]:
+    """What the last manager has saved: the AppSpec of each app as JSON, and how many instances it has."""
+    state = _saved(home)
+    rows = state.get("instances")
+    owners = [row.get("app") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    specs = [app["spec"] for app in _apps(state) if isinstance(app.get("spec"), dict)]
+    return [(spec, owners.count(spec.get("name"))) for spec in specs]
+
+
 def wait_until_gone(home: str, *, timeout: float) -> bool:
     """Wait until nobody holds the home's lock: keeper and manager have ended. False after timeout seconds."""
     import fcntl  # noqa: PLC0415 - only rook kill asks

@@ -9,14 +9,30 @@ if TYPE_CHECKING:
         ActionResult,
         ActRequest,
         AppSource,
+        Event,
+        EventQuery,
+        Flushed,
         InstanceDetail,
+        InstanceEnv,
         InstanceRow,
         Ping,
+        ScaleRequest,
+        Signalled,
+        SignalRequest,
         StartRequest,
+        Until,
         UpgradeRequest,
     )
 
 Verb = Literal["start", "stop", "restart", "delete"]
+
+
+class EventFeed(Protocol):
+    """One reader's place among the events. Nothing is kept for it: who does not read for long finds a gap."""
+
+    async def more(self) -> list[Event]:
+        """The next ones, at least one; waits for it. May be cancelled at any time, nothing gets lost."""
+        ...
 
 
 class Service(Protocol):
@@ -55,6 +71,38 @@ class Service(Protocol):
 
     async def act(self, verb: Verb, request: ActRequest) -> ActionResult:
         """Start, stop, restart or delete known apps. Raises NothingMatched."""
+        ...
+
+    async def scale(self, request: ScaleRequest) -> ActionResult:
+        """Give an app more or fewer instances. Raises NothingMatched, UsageError."""
+        ...
+
+    async def wait(self, selectors: list[str], until: Until, timeout: float) -> ActionResult:  # noqa: ASYNC109
+        """Wait until all of them are so; not ok: one that became fatal or was deleted. Raises NothingMatched."""
+        ...
+
+    def reset(self, selectors: list[str]) -> list[InstanceRow]:
+        """Set the counters of restarts to zero. Raises NothingMatched."""
+        ...
+
+    def signal(self, request: SignalRequest) -> list[Signalled]:
+        """Signal the matching instances, all or none. Raises NothingMatched, UsageError, OperationFailed (is down)."""
+        ...
+
+    def environments(self, selectors: list[str], *, reveal: bool) -> list[InstanceEnv]:
+        """The environments of the matching instances; reveal: with secrets. Raises NothingMatched."""
+        ...
+
+    async def flush(self, selectors: list[str]) -> Flushed:
+        """Empty the logs of the matching instances, of all for no selector. Raises NothingMatched, LinkError."""
+        ...
+
+    def events(self, query: EventQuery) -> list[Event]:
+        """The events that are kept and match, oldest first. Raises NothingMatched, UsageError."""
+        ...
+
+    def follow(self, query: EventQuery) -> EventFeed:
+        """From here on, or from query.after. Raises NothingMatched for a selector that never meant anything known."""
         ...
 
     async def upgrade(self, request: UpgradeRequest) -> None:

@@ -112,7 +112,16 @@ class Unit:
     @property
     def cookie(self) -> str:
         """The cookie of the present generation."""
-        return str(Cookie(self._scope, self.key, self.generation))
+        return self.cookie_of(self.generation)
+
+    def cookie_of(self, generation: int) -> str:
+        """The cookie of any generation."""
+        return str(Cookie(self._scope, self.key, generation))
+
+    @property
+    def tree(self) -> Tree | None:
+        """Its process with all that belongs to it, while there is one."""
+        return None if self._handle is None else self._tree(self._handle)
 
     # -- what can be asked of it ------------------------------------------------------------------------------------
 
@@ -136,9 +145,10 @@ class Unit:
         """Stop it where it runs, then start it, with no other operation between. Raises StopFailed."""
 
         async def both() -> None:
+            was_up = self.state in (State.STARTING, State.RUNNING, State.BACKOFF)
             await self._stop()
             await self._start()
-            self.restarts += 1
+            self.restarts += was_up
 
         await self._turns.take(both)
 
@@ -172,6 +182,11 @@ class Unit:
         self._history.failures = failures
         if state in (State.EXITED, State.FATAL):
             self.state, self.reason = state, reason
+
+    def forget(self) -> None:
+        """Set what is counted to zero: restarts, and failures in a row."""
+        self.restarts = 0
+        self._history.reset()
 
     @property
     def failures(self) -> int:

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from rookery._base import addresses
 from rookery.control import places
 from rookery.errors import RookeryError
 
@@ -56,7 +57,7 @@ def test_a_folder_that_is_missing(tmp_path):
 
 
 def test_without_handles_a_long_path_is_an_error_with_a_hint(monkeypatch):
-    monkeypatch.setattr(places, "_WITH_HANDLE", False)
+    monkeypatch.setattr(addresses, "_WITH_HANDLE", False)
     with pytest.raises(RookeryError, match="too long") as caught, places.connectable("/" + "d" * 120):
         pass
     assert "--home" in caught.value.hint

@@ -10,8 +10,20 @@ from typing import NamedTuple
 import pytest
 
 from rookery import errors
-from rookery.control.messages import ActionResult, AppSource, InstanceDetail, InstanceRow, Outcome, Ping
-from rookery.web.application import MOST_BODY, application
+from rookery.control.messages import (
+    ActionResult,
+    AppSource,
+    Event,
+    Flushed,
+    InstanceDetail,
+    InstanceEnv,
+    InstanceRow,
+    Outcome,
+    Ping,
+    Signalled,
+)
+from rookery.web.application import application
+from rookery.web.bodies import MOST_BODY
 
 ROW = InstanceRow(
     id=0, name="web", namespace="n", index=0, pid=5, state="running", ready=True, restarts=0, uptime=1.0, cpu=None,
@@ -67,20 +79,45 @@ class PaperService:
     async def shut_down(self):
         return self._answer(RESULT, "kill")
 
+    async def scale(self, request):
+        return self._answer(RESULT, "scale", request.name, request.instances)
+
+    async def wait(self, selectors, until, timeout):  # noqa: ASYNC109
+        return self._answer(RESULT, "wait", selectors, until, timeout)
+
+    def reset(self, selectors):
+        return self._answer([ROW], "reset", selectors)
+
+    def signal(self, request):
+        sent = Signalled(id=0, name="web", index=0, pid=5, signal="SIGHUP", processes=1)
+        return self._answer([sent], "signal", request.selectors, request.signal, request.tree)
+
+    def environments(self, selectors, *, reveal):
+        return self._answer(
+            [InstanceEnv(id=0, name="web", index=0, next={"A": "1"}, running=None)], "env", selectors, reveal
+        )
+
+    async def flush(self, selectors):
+        return self._answer(Flushed(emptied=2), "flush", selectors)
+
+    def events(self, query):
+        return self._answer([Event(seq=1, epoch=3, time=1.0, type="start")], "events", tuple(query))
+
 
 class Answer(NamedTuple):
     status: int
     kind: str
     body: object
+    headers: dict
 
 
-def call(service, method, path, body=b"", *, chunk=65536):
+def call(service, method, path, body=b"", *, chunk=65536, headers=(), client=None):
     """One request through the ASGI interface, as a server would make it."""
     path, _, query = path.partition("?")
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-        "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "headers": [],
-        "client": None, "server": None,
+        "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+        "headers": list(headers), "client": client, "server": None,
     }  # fmt: skip
     pieces = [body[at : at + chunk] for at in range(0, len(body), chunk)] or [b""]
     sent = []
@@ -99,7 +136,8 @@ def call(service, method, path, body=b"", *, chunk=65536):
     asyncio.run(run())
     headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
     content = b"".join(message.get("body", b"") for message in sent[1:])
-    return Answer(sent[0]["status"], headers.get("content-type", ""), json.loads(content) if content else None)
+    value = json.loads(content) if content else None
+    return Answer(sent[0]["status"], headers.get("content-type", ""), value, headers)
 
 
 @pytest.fixture
@@ -119,13 +157,83 @@ def post(service, path, body):
         ("/v1/instances?select=web&select=%2Fa.*%2F", ("rows", ["web", "/a.*/"])),
         ("/v1/details?select=web%3A1", ("details", ["web:1"])),
         ("/v1/logs?select=", ("sources", [""])),
+        ("/status", ("rows", [])),
+        ("/status/web", ("rows", ["web"])),
+        ("/v1/env?select=web", ("env", ["web"], False)),
+        ("/v1/env?show_secrets=1", ("env", [], True)),
+        ("/v1/env?show_secrets=true", ("env", [], True)),
+        ("/v1/wait?select=web", ("wait", ["web"], "settled", 30.0)),
+        ("/v1/wait?select=web&select=3&for=exited&timeout=0.5", ("wait", ["web", "3"], "exited", 0.5)),
+        ("/v1/events?select=web&type=exit&type=start", ("events", (("web",), ("exit", "start"), None))),
+        ("/v1/events?since=2.17", ("events", ((), (), (2, 17)))),
+        ("/v1/events?since=17", ("events", ((), (), (3, 17)))),
     ],
 )
 def test_looking(service, path, asked):
     answer = call(service, "GET", path)
     assert (answer.status, answer.kind) == (200, "application/json")
-    assert service.asked == [asked]
+    assert [one for one in service.asked if one != ("ping",)] == [asked] or service.asked == [asked]
     assert answer.body
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/wait", "wait for what"),
+        ("/v1/wait?select=web&for=ever", "'ever'"),
+        ("/v1/wait?select=web&timeout=61", "0 to 60"),
+        ("/v1/wait?select=web&timeout=-1", "0 to 60"),
+        ("/v1/wait?select=web&timeout=nan", "0 to 60"),
+        ("/v1/wait?select=web&timeout=soon", "'soon'"),
+        ("/v1/env?show_secrets=maybe", "'maybe'"),
+        ("/v1/events?since=x", "'x'"),
+        ("/v1/events?since=1.2.3", "no place"),
+        ("/v1/events?follow=yes", "'yes'"),
+    ],
+)
+def test_a_query_that_makes_no_sense(service, path, said):
+    answer = call(service, "GET", path)
+    assert (answer.status, answer.kind, answer.body["exit_code"]) == (422, "application/problem+json", 2)
+    assert said in answer.body["title"] + answer.body["hint"]
+    assert [one for one in service.asked if one != ("ping",)] == []
+
+
+def test_the_place_may_stand_in_the_header(service):
+    call(service, "GET", "/v1/events?since=1.1", headers=[(b"last-event-id", b"2.9")])
+    assert service.asked[-1] == ("events", ((), (), (2, 9)))
+
+
+def test_secrets_are_not_for_the_network(service):
+    answer = call(service, "GET", "/v1/env?show_secrets=1", client=("127.0.0.1", 4711))
+    assert (answer.status, answer.kind) == (403, "application/problem+json")
+    assert service.asked == []
+    assert call(service, "GET", "/v1/env", client=("127.0.0.1", 4711)).status == 200
+
+
+def test_health(service):
+    assert call(service, "GET", "/healthz").body == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "asked"),
+    [
+        ("/v1/scale", {"name": "web", "instances": "+1"}, ("scale", "web", "+1")),
+        ("/v1/scale", {"name": "web", "instances": 3}, ("scale", "web", 3)),
+        ("/v1/reset", {"selectors": ["web"]}, ("reset", ["web"])),
+        ("/v1/signal", {"selectors": ["web"], "signal": "HUP", "tree": True}, ("signal", ["web"], "HUP", True)),
+        ("/v1/flush", {}, ("flush", [])),
+        ("/v1/flush", {"selectors": ["web"]}, ("flush", ["web"])),
+    ],
+)
+def test_other_requests(service, path, body, asked):
+    assert post(service, path, body).status == 200
+    assert service.asked == [asked]
+
+
+def test_the_simple_restart(service):
+    answer = post(service, "/restart", {"name": "web"})
+    assert (answer.status, answer.body) == (200, {"name": "web", "pid": None, "pids": []})
+    assert service.asked == [("rows", ["web"]), ("restart", ["web"], "settled", 30.0)]
 
 
 def test_the_words_are_those_of_the_messages(service):
@@ -207,6 +315,8 @@ def test_unknown_paths_and_methods(service, method, path, status):
     assert (answer.status, answer.kind) == (status, "application/problem+json")
     assert answer.body["exit_code"] == 2
     assert service.asked == []
+    if status == 405:
+        assert set(answer.headers["allow"].split(", ")) <= {"GET", "HEAD", "POST"}
 
 
 @pytest.mark.parametrize(

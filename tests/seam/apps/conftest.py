@@ -35,7 +35,7 @@ class PaperOutfitter:
     def __init__(self):
         self.given = {}
 
-    def outfit(self, unit, make_spec, *, spec, paths, on_words):
+    def outfit(self, unit, make_spec, *, index, spec, paths, on_words):
         self.given[unit] = PaperPlumbing(make_spec, paths)
         return self.given[unit]
 

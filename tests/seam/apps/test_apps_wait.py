@@ -46,7 +46,17 @@ async def test_success_again_and_again_gets_a_hint(world):
     world.process("web").exits(0)
     (outcome,) = (await applying).outcomes
     assert not outcome.ok
-    assert "--restart on-failure" in outcome.reason
+    assert "--restart on-failure" in outcome.hint
+
+
+async def test_a_failed_start_that_is_tried_again_says_so(world):
+    applying = world.began(world.applying(world.spec(), world.spec("once", restart="never"), wait="settled"))
+    await world.let_run()
+    world.process("web").exits(3)
+    world.process("once").exits(3)
+    once, web = (await applying).outcomes
+    assert (web.ok, web.hint) == (False, "web is started again and again; to end that: rook stop web")
+    assert (once.ok, once.hint) == (False, "")
 
 
 async def test_stopped_by_another_request_meanwhile(world):
