@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check lint types layers unit soak clean help
+.PHONY: demo test check lint types layers unit docs soak bench clean help
 
 help:            ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 12
@@ -29,11 +29,19 @@ layers: $(STAMP) ## the import rules
 unit: $(STAMP)   ## the tests
 	$(BIN)/python -m pytest $(ARGS)
 
+docs: $(STAMP)   ## write the reference pages anew, from the commands and keys
+	$(BIN)/python scripts/docs/reference.py
+
 soak: $(STAMP)   ## ten minutes of killing keeper, manager and collector under load
 	$(BIN)/python scripts/soak/soak.py --seconds $(or $(SECONDS),600)
 
+bench: $(STAMP)  ## speed and cost beside PM2 and supervisord, four minutes; ARGS=--markdown for tables to copy
+	$(BIN)/python benchmarks/logs.py $(ARGS)
+	$(BIN)/python benchmarks/manager.py $(ARGS)
+	$(BIN)/python benchmarks/manager.py --apps 1000 --rounds 1 --idle 10 $(ARGS)
+
 clean:           ## remove what set-up made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # Byte-compiled at install: the command line is to feel instant from its first run on, even where
 # PYTHONDONTWRITEBYTECODE is set.

@@ -18,10 +18,13 @@ DEADLINE = 20.0
 MAY_BE_MISSING: frozenset[str] = frozenset()
 """Reasons for which a test may be skipped even where nothing else may: what a kernel or a container refuses."""
 
+needs_fish = pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 needs_linux = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc here")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 needs_pidfd = pytest.mark.skipif(not kernel.has_pidfd(), reason="this kernel has no pidfd")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+needs_zsh = pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 
 
 def _may_unshare() -> bool:

@@ -67,9 +67,13 @@ def test_an_app_of_another_user(rook, tmp_path):
 def test_an_unknown_user_is_told(rook, tmp_path):
     (tmp_path / "rook.toml").write_text('[apps.it]\ncommand = ["/bin/sleep", "9"]\nuser = "nobodyatall"\n')
     ran = rook("start", "rook.toml")
-    assert ran.code != 0
+    assert ran.code == 2
+    assert "rook.toml:3: apps.it.user: there is no user 'nobodyatall'" in ran.err
+    assert rook.ping() is None
+    ran = rook("start", "--user", "nobodyatall", "--", "/bin/sleep", "9")  # the manager says so too
+    assert ran.code == 2
     assert "nobodyatall" in ran.out + ran.err
-    assert all(row["state"] == "fatal" for row in rook.rows())
+    assert rook.rows() == []
 
 
 def test_a_home_of_someone_else_is_refused(rook):

@@ -14,6 +14,7 @@ from rookery._base.ids import COOKIE, new_scope, parse_cookie
 from rookery._os import features, kernel
 from rookery.errors import CommandNotFound
 from rookery.lifecycle.state import State
+from rookery.testing import wait_until
 from rookery.testing.wire import Wire, python
 
 pytestmark = pytest.mark.real
@@ -97,6 +98,8 @@ async def test_a_command_alone_gets_our_environment_and_its_cookie(wire, monkeyp
         unit = supervisor.add("web", ["/bin/cat"])
         unit._plumbing._spec = unit._plumbing._spec._replace(fds=wire.fds)
         await supervisor.start()
+        # Exec has succeeded a moment before the kernel shows the new environment.
+        wait_until(lambda: kernel.environ_value(unit.pid, "OURS"), 10.0, "its environment")
         assert kernel.environ_value(unit.pid, "OURS") == "yes"
         assert parse_cookie(kernel.environ_value(unit.pid, COOKIE)) == (scope, "web", 1)
 

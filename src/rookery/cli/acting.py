@@ -6,6 +6,7 @@ import os
 
 from rookery.cli.output import report, say
 from rookery.cli.parser import Parser, add_json, add_waiting
+from rookery.cli.selecting import SELECTOR_HELP, selectors
 from rookery.control import places
 from rookery.control.client import Client
 from rookery.control.launch import ensure_manager, has_apps
@@ -22,14 +23,31 @@ MARGIN = 15.0
 def act(verb: str, argv: Sequence[str], *, about: str, examples: Sequence[str]) -> int:
     """Parse, ask the manager, report. Raises UsageError without a selector, NothingMatched without apps."""
     parser = Parser(verb, about, examples, words="SELECTOR...")
-    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help="name, id, name:index, /regex/, all")
+    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help=SELECTOR_HELP)
+    if verb == "restart":
+        parser.add_argument("--update-env", action="store_true", help="give them your environment of now")
+        parser.add_argument("--inherit-env", action="store_true", help="with --update-env: all of it")
     add_waiting(parser)
     add_json(parser)
     options = parser.parse(argv)
     if not options.selectors:
         raise UsageError(f"rook {verb} needs to know which apps", hint=f"a name or an id, or: rook {verb} all")
+    base_env = None
+    if verb == "restart":
+        base_env = _base_env(update=options.update_env, inherit_all=options.inherit_env)
+    chosen = selectors(options.selectors)
     client = mutating_client(places.home(os.environ), options.selectors)
-    return request(client, verb, options.selectors, wait=options.wait, timeout=options.timeout, json=options.json)
+    return request(
+        client, verb, chosen, wait=options.wait, timeout=options.timeout, json=options.json, base_env=base_env
+    )
+
+
+def _base_env(*, update: bool, inherit_all: bool) -> dict[str, str] | None:
+    from rookery.config.environment import base_environment
+
+    if inherit_all and not update:
+        raise UsageError("--inherit-env goes with --update-env", hint="rook restart NAME --update-env --inherit-env")
+    return base_environment(os.environ, inherit_all=inherit_all) if update else None
 
 
 def mutating_client(home: str, selectors: Sequence[str]) -> Client:
@@ -55,9 +73,20 @@ def running_manager(home: str) -> Client:
     return ensure_manager(home)
 
 
-def request(client: Client, verb: str, selectors: Sequence[str], *, wait: str, timeout: float, json: bool) -> int:
-    """Post one ActRequest and report its result; the exit code."""
-    body = {"selectors": list(selectors), "wait": wait, "timeout": timeout}
+def request(
+    client: Client,
+    verb: str,
+    selectors: Sequence[str],
+    *,
+    wait: str,
+    timeout: float,
+    json: bool,
+    base_env: dict[str, str] | None = None,
+) -> int:
+    """Post one ActRequest and report its result; the exit code. base_env: what the apps get from now on."""
+    body: dict[str, object] = {"selectors": list(selectors), "wait": wait, "timeout": timeout}
+    if base_env is not None:
+        body["base_env"] = base_env
     _, result = client.request("POST", f"/v1/{verb}", body, timeout=timeout + MARGIN)
     warn(client)
     return report(result, json=json)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import time
+from typing import NamedTuple
 
 from rookery._base.units import format_duration, format_size
 from rookery.cli.output import BOLD, DIM, STATE_COLOURS, harmless, painted, stderr_lines
+from rookery.cli.policy_words import limits, restart_policy, stop_plan
+from rookery.cli.process_tree import drawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +19,20 @@ if TYPE_CHECKING:
 _LABEL = 10
 
 
-def block(detail: dict[str, Any], tails: Mapping[str, Sequence[str]], *, colour: bool = False) -> list[str]:
-    """The lines about one InstanceDetail. tails: the last lines of its log files, by path."""
-    return [_headline(detail, colour=colour), *(f"  {line}" for line in _facts(detail, tails, colour=colour))]
+class LogEnd(NamedTuple):
+    """The end of one log: its size in bytes (None: it cannot be read), its rotated files, and its last lines."""
+
+    size: int | None
+    rotated: int
+    lines: Sequence[str]
+
+
+def block(
+    detail: dict[str, Any], logs: Mapping[str, LogEnd], *, colour: bool = False, room: int | None = None
+) -> list[str]:
+    """The lines about one InstanceDetail. logs: by path; room: characters per line for the processes."""
+    facts = _facts(detail, logs, colour=colour, room=room)
+    return [_headline(detail, colour=colour), *(f"  {line}" for line in facts)]
 
 
 def _headline(detail: dict[str, Any], *, colour: bool) -> str:
@@ -31,6 +45,8 @@ def _headline(detail: dict[str, Any], *, colour: bool) -> str:
         text += f" for {format_duration(row['uptime'])}"
     if detail["next_restart"] is not None:
         text += f", starts again in {format_duration(detail['next_restart'])}"
+    if state in ("backoff", "exited", "fatal") and row["exit"] is not None:
+        text += f": {harmless(row['exit']['reason'])}"
     if state == "running" and not row["ready"]:
         text += ", not ready yet"
     if detail.get("status"):
@@ -39,46 +55,49 @@ def _headline(detail: dict[str, Any], *, colour: bool) -> str:
     return f"{mark} {painted(_unit(row), BOLD, on=colour)} - {text}"
 
 
-def _facts(detail: dict[str, Any], tails: Mapping[str, Sequence[str]], *, colour: bool) -> Iterator[str]:
+def _facts(detail: dict[str, Any], logs: Mapping[str, LogEnd], *, colour: bool, room: int | None) -> Iterator[str]:
     row, app = detail["row"], detail["app"]
     yield _fact("id", f"{row['id']}, namespace {row['namespace']}")
+    yield _fact("since", f"{_moment(row['since'])}")
     yield _fact("command", shlex.join(app.get("command") or ()))
     yield _fact("cwd", app.get("cwd") or "")
     if app.get("origin"):
         yield _fact("file", app["origin"])
     if app.get("user"):
         yield _fact("user", app["user"])
-    for name, value in (app.get("env") or {}).items():
-        yield _fact("env", f"{name}={value}")
-    yield _fact("restarts", f"{row['restarts']}, policy {app.get('restart', '?')}")
+    env = app.get("env") or {}
+    if env:
+        yield _fact("env", "1 variable" if len(env) == 1 else f"{len(env)} variables")
+        yield from (f"    {harmless(f'{name}={value}')}" for name, value in env.items())
+    yield _fact("restarts", f"{row['restarts']}, {restart_policy(app)}")
+    yield _fact("stop", stop_plan(app))
+    if text := limits(app):
+        yield _fact("limits", text)
     if row["cpu"] is not None and row["memory"] is not None:
         yield _fact("use", f"cpu {row['cpu']:.1f}%, memory {format_size(row['memory'])}")
     if row["exit"] is not None:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row["exit"]["at"]))
-        yield _fact("last exit", f"{row['exit']['reason']}, {at}")
+        lifetime = row["exit"].get("lifetime")
+        lived = "" if lifetime is None else f" after {format_duration(lifetime)}"
+        yield _fact("last exit", f"{row['exit']['reason']}{lived}, {_moment(row['exit']['at'])}")
         yield from (painted(f"    {line}", DIM, on=colour) for line in stderr_lines(row["exit"]))
-    for place, line in enumerate(tree(detail["tree"])):
+    for place, line in enumerate(drawn(detail["tree"], room=None if room is None else room - _LABEL - 2)):
         yield f"{'' if place else 'processes':<{_LABEL}}{line}"
     out, err = detail["log_out"], detail["log_err"]
     for label, path in (("log", out),) if out == err else (("out", out), ("err", err)):
-        yield _fact(label, path)
-        yield from (painted(f"    {harmless(line)}", DIM, on=colour) for line in tails.get(path, ()))
+        end = logs.get(path, LogEnd(None, 0, ()))
+        yield _fact(label, f"{path}{_measure(end)}")
+        yield from (painted(f"    {harmless(line)}", DIM, on=colour) for line in end.lines)
 
 
-def tree(processes: Sequence[dict[str, Any]]) -> list[str]:
-    """Processes, each below its parent and indented by its depth; one whose parent is not among them is a root."""
-    known = {process["pid"] for process in processes}
-    children: dict[int | None, list[dict[str, Any]]] = {}
-    for process in processes:
-        children.setdefault(process["ppid"] if process["ppid"] in known else None, []).append(process)
-    lines: list[str] = []
-    todo = [(process, 0) for process in reversed(children.get(None, []))]
-    while todo:
-        process, depth = todo.pop()
-        use = format_size(process["memory"])
-        lines.append(f"{'  ' * depth}{process['pid']} {harmless(process['command'])}  {use}")
-        todo += [(child, depth + 1) for child in reversed(children.get(process["pid"], []))]
-    return lines
+def _measure(end: LogEnd) -> str:
+    if end.size is None:
+        return ""
+    rotated = f" and {end.rotated} rotated" if end.rotated else ""
+    return f"  ({format_size(end.size)}{rotated})"
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def _unit(row: dict[str, Any]) -> str:

@@ -19,15 +19,29 @@ COMMANDS = {
     "start": ("start", "run a program, a config file, or known apps again"),
     "list": ("list", "all instances in a table"),
     "show": ("show", "everything about some instances"),
+    "tree": ("tree", "their processes as trees"),
     "logs": ("logs", "the last lines of output, and what comes"),
     "stop": ("stop", "stop apps; they stay known"),
     "restart": ("restart", "stop apps and start them again"),
     "delete": ("delete", "stop apps and forget them"),
+    "scale": ("scale", "more or fewer instances of an app"),
+    "wait": ("wait", "until apps are ready, stopped, or otherwise as wanted"),
+    "events": ("events", "what has happened, and what happens"),
+    "env": ("env", "the environment of apps"),
+    "signal": ("signal", "send a signal to apps"),
     "send": ("send", "write a line to an app's stdin"),
+    "flush": ("flush", "empty log files"),
+    "reset": ("reset", "set the counters of restarts to zero"),
     "up": ("up", "run apps in the foreground, as in a container"),
     "ping": ("ping", "whether the manager runs"),
     "upgrade": ("upgrade", "put the installed version in charge; apps go on"),
     "kill": ("kill", "stop all apps and the manager"),
+    "init": ("init", "write a rook.toml for what is in this folder"),
+    "check": ("check", "what is wrong in a config file, and what it would start"),
+    "diff": ("diff", "what starting a config file would change"),
+    "doctor": ("doctor", "what is not as it should be on this machine"),
+    "completion": ("completion", "let the shell complete commands, options and names"),
+    "help": ("help", "this page, a command, or a topic"),
 }
 """Command: its module in rookery.cli.commands, and its line in the overview."""
 
@@ -63,19 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     argv = _take_global_options(argv)
     if not argv or argv[0] in ("-h", "--help"):
-        return _overview()
+        argv = ["help"]
     name, *rest = argv
-    if name == "help":
-        if not rest:
-            return _overview()
-        name, *rest = rest[0], "--help"
     if name in ("--version", "-V"):
         from rookery import __version__
         from rookery.cli.output import put
 
         put(f"rook {__version__}")
         return 0
-    return _command(name)(rest)
+    return command(name)(rest)
 
 
 def _take_global_options(argv: list[str]) -> list[str]:
@@ -90,7 +100,8 @@ def _take_global_options(argv: list[str]) -> list[str]:
     return argv
 
 
-def _command(name: str) -> Callable[[list[str]], int]:
+def command(name: str) -> Callable[[list[str]], int]:
+    """What runs a command, from its name or an alias; takes its arguments, returns the exit code. Raises UsageError."""
     entry = COMMANDS.get(ALIASES.get(name, name))
     if entry is None:
         from rookery._base.nearest import nearest
@@ -103,14 +114,6 @@ def _command(name: str) -> Callable[[list[str]], int]:
 
     run: Callable[[list[str]], int] = import_module(f"rookery.cli.commands.{entry[0]}").run
     return run
-
-
-def _overview() -> int:
-    from rookery.cli.output import put
-    from rookery.cli.overview import overview
-
-    put(overview(COMMANDS, ALIASES))
-    return 0
 
 
 def _explain(error: RookeryError) -> int:

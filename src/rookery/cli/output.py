@@ -98,6 +98,9 @@ def report(result: dict[str, Any], *, json: bool = False) -> int:
         colour = is_coloured(sys.stdout)
         for outcome in outcomes:
             put("\n".join(outcome_lines(outcome, colour=colour)))
+    for hint in dict.fromkeys(outcome.get("hint") for outcome in outcomes):
+        if hint:
+            say(f"hint: {hint}")
     if not all(outcome["ok"] for outcome in outcomes):
         return 1
     if result.get("expired"):

@@ -9,8 +9,10 @@ from rookery.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
+
+    from _typeshed import SupportsWrite
 
 WAITS = ("settled", "ready", "started", "none")
 
@@ -40,6 +42,27 @@ class Parser(argparse.ArgumentParser):
         examples = "\n".join(f"  {line}" for line in self._examples)
         return f"{self._about}\n\nexamples:\n{examples}\n\n{super().format_help()}"
 
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """See argparse. Inside parser_of, hands the parser over instead."""
+        if _CATCHING:
+            raise _Caught(self)
+        super().print_help(file)
+
+    @property
+    def about(self) -> str:
+        """What the command does."""
+        return self._about
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Command lines, each perhaps with blanks and what it does."""
+        return tuple(self._examples)
+
+    @property
+    def actions(self) -> list[argparse.Action]:
+        """Words and options in the order of the help, without ``--help`` and what is hidden."""
+        return [one for one in self._actions if one.help != argparse.SUPPRESS and one.dest != "help"]
+
     def error(self, message: str) -> NoReturn:
         """See argparse; raises UsageError, with the option that was perhaps meant."""
         from rookery._base.nearest import nearest
@@ -57,16 +80,48 @@ class Parser(argparse.ArgumentParser):
         return self.parse_intermixed_args(argv)
 
 
+class _Caught(BaseException):
+    """Carries a parser out of its command; no handler of errors on the way takes it for one."""
+
+    def __init__(self, parser: Parser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+_CATCHING: list[str] = []
+"""Whose parser is being asked for."""
+
+
+def parser_of(name: str, run: Callable[[list[str]], int]) -> Parser:
+    """The parser that a command makes when it is asked for help; how completion and the reference know its options.
+
+    run: the command. Raises LookupError where it shows no help. One thread at a time.
+    """
+    _CATCHING.append(name)
+    try:
+        run(["--help"])
+    except _Caught as caught:
+        return caught.parser
+    finally:
+        _CATCHING.pop()
+    raise LookupError(f"rook {name} --help makes no parser")
+
+
+def default_of(action: argparse.Action) -> str:
+    """An option's default as its help says it: in the text itself, else its value; "" for a word."""
+    text = action.help or ""
+    if "default:" in text or not action.option_strings or action.default == argparse.SUPPRESS:
+        return ""
+    return "off" if action.default is False else "none" if action.default is None else str(action.default)
+
+
 class _Formatter(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=100)
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        text = action.help or ""
-        if "default:" in text or not action.option_strings or action.default == argparse.SUPPRESS:
-            return text
-        default = "off" if action.default is False else "none" if action.default is None else "%(default)s"
-        return f"{text} (default: {default})"
+        text, default = action.help or "", default_of(action)
+        return f"{text} (default: {default.replace('%', '%%')})" if default else text
 
 
 def duration(text: str) -> float:

@@ -46,7 +46,14 @@ SETTINGS = (
     Setting("--logs-merge", ("logs", "merge"), "HOW", "none, streams, instances or all in one file", "none"),
     Setting("--logs-max-size", ("logs", "max_size"), "SIZE", "rotate a log file at this size", "10M"),
     Setting("--logs-keep", ("logs", "keep"), "N", "rotated files to keep", "7"),
-    Setting("--logs-timestamps", ("logs", "timestamps"), "on|off", "time before each line", "off"),
+    Setting("--logs-timestamps", ("logs", "timestamps"), "on|off|PATTERN", "time before each line", "off"),
+    Setting("--logs-prefix", ("logs", "prefix"), "on|off", "NAME:INDEX before each line", "off"),
+    Setting("--logs-json", ("logs", "json"), "on|off", "each line as a JSON object", "off"),
+    Setting("--logs-combined", ("logs", "combined"), "on|off", "besides, everything in one file", "off"),
+    Setting("--logs-rotate", ("logs", "rotate"), "WHEN", "by time too: never, hourly, daily, weekly", "never"),
+    Setting("--logs-compress", ("logs", "compress"), "on|off", "compress rotated files", "off"),
+    Setting("--logs-on-full", ("logs", "on_full"), "drop|block", "on a full disk drop lines, or let it wait", "drop"),
+    Setting("--logs-via", ("logs", "via"), "HOW", "pipe, direct (it writes the file itself), stdout (rook up)", "pipe"),
     Setting("--stdin", ("stdin",), "null|pipe", "pipe: rook send can write to it", "null"),
     Setting("--readiness-notify", ("readiness", "notify"), "on|off", "ready when it says so (sd_notify)", "off"),
     Setting("--limits-memory", ("limits", "memory"), "SIZE", "address space of each process", "the system's"),
@@ -84,6 +91,10 @@ class Call(NamedTuple):
     wait: str
     timeout: float
     json: bool
+    color: str = "auto"
+    prefix: bool = True
+    prune: bool = False
+    update_env: bool = False
 
 
 def parse(argv: list[str], *, is_foreground: bool = False) -> Call:
@@ -106,6 +117,10 @@ def parse(argv: list[str], *, is_foreground: bool = False) -> Call:
         wait="none" if is_foreground else options.wait,
         timeout=0.0 if is_foreground else options.timeout,
         json=False if is_foreground else options.json,
+        color=options.color if is_foreground else "auto",
+        prefix=not (is_foreground and options.no_prefix),
+        prune=not is_foreground and options.prune,
+        update_env=not is_foreground and options.update_env,
     )
 
 
@@ -144,6 +159,8 @@ def _parser() -> Parser:
     parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command, config file or known app")
     _add_settings(parser)
     parser.add_argument("--inherit-env", action="store_true", help="hand on all of your environment")
+    parser.add_argument("--update-env", action="store_true", help="known apps get your environment of now")
+    parser.add_argument("--prune", action="store_true", help="delete apps that the file named before and does not now")
     add_waiting(parser)
     add_json(parser)
     return parser
@@ -165,6 +182,10 @@ def _up_parser() -> Parser:
         unknown_hint="options for the program go after --",
     )
     parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command or config file")
+    parser.add_argument("--no-prefix", action="store_true", help="lines of several apps without their name")
+    parser.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", metavar="WHEN", help="auto, always or never"
+    )
     _add_settings(parser)
     return parser
 

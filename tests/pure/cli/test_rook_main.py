@@ -25,9 +25,9 @@ def test_every_command_has_help_with_examples_first(rook, name):
     ran = rook(name, "--help")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.index(f"  rook {name}") < ran.out.index("options:")
-    assert rook("help", name).out == ran.out
+    assert rook("help", name).out.startswith(ran.out)
     options = ran.out[ran.out.index("options:") :].split("\n  -")[1:]
-    assert len(options) >= 2
+    assert options
     assert [text for text in options if "default:" not in " ".join(text.split()) and "show this help" not in text] == []
 
 
@@ -42,7 +42,8 @@ def test_version(rook):
         (["xyzzy"], "rook: there is no command 'xyzzy'\nhint: see: rook --help\n"),
         (["--verison"], "rook: there is no option '--verison'\nhint: see: rook --help\n"),
         (["--home"], "rook: --home needs a folder\nhint: rook --home DIR list\n"),
-        (["help", "nothing"], "rook: there is no command 'nothing'\nhint: see: rook --help\n"),
+        (["help", "nothing"], "rook: there is no command and no topic 'nothing'\nhint: see: rook help\n"),
+        (["help", "selector"], "rook: there is no command and no topic 'selector'\nhint: did you mean selectors?\n"),
     ],
 )
 def test_wrong_command_lines(rook, argv, text):

@@ -52,3 +52,35 @@ def test_colour_does_not_change_the_layout():
 
 def test_no_rows():
     assert layout(COLUMNS, [], room=None)[0] == ["id  name  pid  state"]
+
+
+SHRINKING = (
+    Column("id", rank=2, right=True),
+    Column("name", rank=0, shrinks=True),
+    Column("pid", rank=1, right=True),
+    Column("state", rank=0),
+)
+LONG = [["1", "a" * 40, "100", "running"], ["2", "b" * 10, "7", "fatal"]]
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "dropped"),
+    [
+        (None, "a" * 40, []),
+        (58, "a" * 40, []),
+        (57, "a" * 38 + "…", []),
+        (38, "a" * 19 + "…", []),  # shorter it would be hard to tell apart,
+        (37, "a" * 22 + "…", ["id"]),  # so a column goes, and the name takes its room
+        (34, "a" * 19 + "…", ["id"]),
+        (29, "a" * 19 + "…", ["id", "pid"]),
+        (20, "a" * 10 + "…", ["id", "pid"]),
+        (9, "a" * 7 + "…", ["id", "pid"]),
+    ],
+)
+def test_long_names_lose_their_end_before_columns_go(room, name, dropped):
+    lines, missing = layout(SHRINKING, LONG, room=room)
+    assert missing == dropped
+    assert name in lines[1].split()
+    assert "b" * min(10, len(name)) in lines[2] or "…" in lines[2]
+    if room is not None and room >= 17:
+        assert max(map(len, lines)) <= room

@@ -6,9 +6,12 @@ import os
 import sys
 
 from rookery._base.units import format_duration, format_size
+from rookery.cli.hints import say_hints
 from rookery.cli.output import STATE_COLOURS, as_json, harmless, is_coloured, put, say
 from rookery.cli.quick import quick
-from rookery.cli.table import Column, layout
+from rookery.cli.selecting import SELECTOR_HELP
+from rookery.cli.selecting import selectors as chosen
+from rookery.cli.table import Column, layout, terminal_width
 from rookery.control import places
 from rookery.control.client import with_selectors
 from rookery.control.launch import has_apps, reading_client
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("id", rank=4, right=True),
-    Column("name", rank=0),
-    Column("ns", rank=8),
+    Column("name", rank=0, shrinks=True),
+    Column("ns", rank=8, shrinks=True),
     Column("#", rank=1, right=True),
     Column("pid", rank=2, right=True),
     Column("state", rank=0),
@@ -40,6 +43,7 @@ def run(argv: list[str]) -> int:
     rows = _rows(selectors)
     if "--json" in flags:
         put(as_json(rows))
+        say_hints(rows)
     elif not rows:
         if has_apps(places.home(os.environ)):
             say("nothing runs; start what was stopped with: rook start all")
@@ -47,6 +51,7 @@ def run(argv: list[str]) -> int:
             say("no apps; start one with: rook start app.py")
     else:
         _print(rows)
+        say_hints(rows)
     return 0
 
 
@@ -57,7 +62,7 @@ def _rows(selectors: list[str]) -> list[dict[str, Any]]:
         if selectors:
             raise NothingMatched(f"nothing matches {' '.join(selectors)}", why=f"no manager runs for {home}")
         return []
-    rows: list[dict[str, Any]] = client.request("GET", with_selectors("/v1/instances", selectors))[1]
+    rows: list[dict[str, Any]] = client.request("GET", with_selectors("/v1/instances", chosen(selectors)))[1]
     if client.warning:
         say(f"warning: {client.warning}")
     return rows
@@ -67,7 +72,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
     paint = (
         (lambda title, cell: STATE_COLOURS.get(cell) if title == "state" else None) if is_coloured(sys.stdout) else None
     )
-    lines, dropped = layout(COLUMNS, [cells(row) for row in rows], room=_room(), paint=paint)
+    lines, dropped = layout(COLUMNS, [cells(row) for row in rows], room=terminal_width(), paint=paint)
     put("\n".join([*lines, *reasons(rows)]))
     if dropped:
         columns = "1 column" if len(dropped) == 1 else f"{len(dropped)} columns"
@@ -106,17 +111,6 @@ def _or_dash(value: Any, shown: Any) -> str:
     return "-" if value is None else str(shown(value))
 
 
-def _room() -> int | None:
-    """Characters per line: COLUMNS, else the terminal's; None where there is none."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    except (OSError, ValueError):  # no terminal, or no file at all
-        return None
-
-
 def _parsed(argv: list[str]) -> tuple[list[str], set[str]]:
     from rookery.cli.parser import Parser, add_json
 
@@ -126,7 +120,7 @@ def _parsed(argv: list[str]) -> tuple[list[str], set[str]]:
         ("rook list", "rook list web shop", "rook list --json"),
         words="[SELECTOR...]",
     )
-    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help="name, id, name:index, /regex/, all")
+    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help=SELECTOR_HELP)
     add_json(parser)
     options = parser.parse(argv)
     return options.selectors, {"--json"} if options.json else set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rookery.cli.acting import mutating_client
 from rookery.cli.output import as_json, put
 from rookery.cli.parser import Parser, add_json
+from rookery.cli.selecting import SELECTOR_HELP, selectors
 from rookery.control import places
 from rookery.errors import UsageError
 
@@ -23,7 +24,7 @@ def run(argv: Sequence[str]) -> int:
         ("rook send console 'reload config'", "rook send shell -- --help"),
         words="SELECTOR TEXT...",
     )
-    parser.add_argument("selector", metavar="SELECTOR", help="a name, an id, name:index, a namespace, /regex/ or all")
+    parser.add_argument("selector", metavar="SELECTOR", help=SELECTOR_HELP)
     parser.add_argument("text", nargs="*", metavar="TEXT", help="the line; words are joined by a blank")
     parser.add_argument("--no-newline", action="store_true", help="send the text as it is")
     add_json(parser)
@@ -37,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
         raise UsageError("rook send needs a text", hint="rook send NAME 'a line'")
     text = " ".join(words) + ("" if options.no_newline else "\n")
     client = mutating_client(places.home(os.environ), [options.selector])
-    _, rows = client.request("POST", "/v1/send", {"selectors": [options.selector], "text": text})
+    _, rows = client.request("POST", "/v1/send", {"selectors": selectors([options.selector]), "text": text})
     if options.json:
         put(as_json(rows))
     else:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from rookery.cli.details import block
+from rookery.cli.details import LogEnd, block
+from rookery.cli.hints import say_hints
 from rookery.cli.output import as_json, is_coloured, put
 from rookery.cli.parser import Parser, add_json, count
+from rookery.cli.process_tree import with_cpu
+from rookery.cli.selecting import SELECTOR_HELP, selectors
+from rookery.cli.table import terminal_width
 from rookery.control import places
 from rookery.control.client import with_selectors
 from rookery.control.launch import reading_client
@@ -18,6 +22,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_WATCH = 0.1
+"""Seconds to watch the processes' cpu for."""
+
 
 def run(argv: list[str]) -> int:
     """See ``rook show --help``. Raises NothingMatched."""
@@ -27,7 +34,7 @@ def run(argv: list[str]) -> int:
         ("rook show web", "rook show web:0 3", "rook show all --json"),
         words="SELECTOR...",
     )
-    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help="name, id, name:index, /regex/, all")
+    parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help=SELECTOR_HELP)
     parser.add_argument("-n", "--lines", type=count, default=5, metavar="N", help="lines of each log file")
     add_json(parser)
     options = parser.parse(argv)
@@ -37,22 +44,31 @@ def run(argv: list[str]) -> int:
     client = reading_client(home)
     if client is None:
         raise NothingMatched(f"nothing matches {' '.join(options.selectors)}", why=f"no manager runs for {home}")
-    _, details = client.request("GET", with_selectors("/v1/details", options.selectors))
+    _, details = client.request("GET", with_selectors("/v1/details", selectors(options.selectors)))
     if options.json:
         put(as_json(details))
         return 0
-    colour = is_coloured(sys.stdout)
-    blocks = ["\n".join(block(detail, _tails(detail, options.lines), colour=colour)) for detail in details]
-    put("\n\n".join(blocks))
+    with_cpu(details, _WATCH)
+    colour, room = is_coloured(sys.stdout), terminal_width()
+    put("\n\n".join("\n".join(block(one, _ends(one, options.lines), colour=colour, room=room)) for one in details))
+    say_hints([one["row"] for one in details])
     return 0
 
 
-def _tails(detail: dict[str, Any], lines: int) -> dict[str, list[str]]:
-    return {path: _tail(path, lines) for path in (detail["log_out"], detail["log_err"])}
+def _ends(detail: dict[str, Any], lines: int) -> dict[str, LogEnd]:
+    return {path: _end(path, lines) for path in (detail["log_out"], detail["log_err"])}
 
 
-def _tail(path: str, lines: int) -> list[str]:
+def _end(path: str, lines: int) -> LogEnd:
     try:
-        return [line.decode("utf-8", "replace") for line in last_lines(path, lines)]
+        said = [line.decode("utf-8", "replace") for line in last_lines(path, lines)]
+        return LogEnd(os.stat(path).st_size, _rotated(path), said)
     except OSError as error:
-        return [f"({error.strerror})"]
+        return LogEnd(None, 0, [f"({error.strerror})"])
+
+
+def _rotated(path: str) -> int:
+    """How many earlier files of this log there are."""
+    folder, name = os.path.split(path)
+    tails = (other.removeprefix(f"{name}.").removesuffix(".gz") for other in os.listdir(folder))
+    return len({tail for tail in tails if tail.isdecimal()})

@@ -23,20 +23,38 @@ def run(argv: list[str]) -> int:
     call = parse(argv)
     home = places.home(os.environ)
     if may_be_known(call) and (client := _client_of_known(home, call.words)) is not None:
-        return request(client, "start", call.words, wait=call.wait, timeout=call.timeout, json=call.json)
+        base_env = base_environment(os.environ) if call.update_env else None
+        return request(
+            client, "start", call.words, wait=call.wait, timeout=call.timeout, json=call.json, base_env=base_env
+        )
     specs = described(call, cwd=os.getcwd())  # before a manager is started for a mistake
+    files = [] if call.only else sorted({spec.origin for spec in specs if spec.origin})
+    if call.prune and not files:
+        raise UsageError("--prune needs a whole config file", hint="rook start rook.toml --prune, without --only")
     client = running_manager(home)
     if sys.stderr.isatty() and not call.json and call.wait != "none":
         say(f"starting {', '.join(spec.name for spec in specs)}")
-    body = {
+    body: dict[str, object] = {
         "specs": [msgspec.to_builtins(spec) for spec in specs],
         "base_env": base_environment(os.environ, inherit_all=call.inherit_env),
         "wait": call.wait,
         "timeout": call.timeout,
     }
+    if files:  # a manager of an earlier version does not know these words
+        body |= {"files": files, "prune": call.prune}
     _, result = client.request("POST", "/v1/apply", body, timeout=call.timeout + MARGIN)
     warn(client)
-    return report(result, json=call.json)
+    code = report(result, json=call.json)
+    _tell_of_left(result.get("left") or [], files)
+    return code
+
+
+def _tell_of_left(left: list[str], files: list[str]) -> None:
+    """Apps that were in the file before go on; nobody should have to find that out by accident."""
+    if left:
+        names = ", ".join(left)
+        say(f"no longer in {', '.join(files)}, and still there: {names}")
+        say(f"hint: rook delete {' '.join(left)}, or: rook start {files[0]} --prune")
 
 
 def _client_of_known(home: str, words: list[str]) -> Client | None:

@@ -7,6 +7,8 @@ import sys
 
 import msgspec
 
+from rookery.cli.output import is_coloured
+from rookery.cli.prefixes import prefixes
 from rookery.cli.start_options import parse
 from rookery.cli.start_target import described
 from rookery.config.environment import base_environment
@@ -19,10 +21,12 @@ def run(argv: list[str]) -> int:
     """See ``rook up --help``. Becomes another program; its exit code is the apps'."""
     call = parse(argv, is_foreground=True)
     specs = described(call, cwd=os.getcwd())
+    colours = is_coloured(sys.stdout, call.color), is_coloured(sys.stderr, call.color)
     # In a container everything of the environment is meant for the app.
     request = {
         "specs": [msgspec.to_builtins(spec) for spec in specs],
         "base_env": base_environment(os.environ, inherit_all=True),
+        "prefixes": prefixes(specs, colours) if call.prefix else {},
     }
     reading, writing = os.pipe() if not hasattr(os, "memfd_create") else (os.memfd_create("rook-up", 0), -1)
     data = msgspec.json.encode(request)

@@ -1,0 +1,1 @@
+"""``rook doctor``: facts (gathered thinly), rules (pure), findings."""
