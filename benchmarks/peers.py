@@ -1,0 +1,53 @@
+"""PM2 and supervisord: installed into .bench/ of the checkout at the first run, from where pip and npm get things."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+
+from programs import KEPT
+
+NOT_INSTALLED = "not installed"
+NOT_MEASURED = "not measured"
+
+
+class Missing(Exception):
+    """A peer that cannot be measured here; the text says why."""
+
+
+def gist(why):
+    """A cell's text for somebody who is not in the table; the reason itself stands below."""
+    return NOT_INSTALLED if why.startswith(NOT_INSTALLED) else NOT_MEASURED
+
+
+def pm2():
+    """The path of the ``pm2`` command. Raises Missing."""
+    path = os.path.join(KEPT, "npm", "node_modules", ".bin", "pm2")
+    if not shutil.which("node"):
+        raise Missing(f"{NOT_INSTALLED} (no node)")
+    if not os.path.exists(path):
+        if not shutil.which("npm"):
+            raise Missing(f"{NOT_INSTALLED} (no npm)")
+        _install(["npm", "install", "--no-audit", "--no-fund", "--prefix", os.path.join(KEPT, "npm"), "pm2"])
+    return path
+
+
+def supervisor():
+    """The folder with ``supervisord`` and ``supervisorctl``. Raises Missing."""
+    folder = os.path.join(KEPT, "venv")
+    programs = os.path.join(folder, "bin")
+    if not os.path.exists(os.path.join(programs, "supervisord")):
+        venv.create(folder, with_pip=True, clear=True)
+        python = os.path.join(programs, "python")
+        _install([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "supervisor"])
+        subprocess.run([python, "-m", "compileall", "-q", folder], check=False, stdout=subprocess.DEVNULL)
+    return programs
+
+
+def _install(argv):
+    print("installing:", " ".join(argv), file=sys.stderr)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        raise Missing(NOT_INSTALLED)
