@@ -6,6 +6,7 @@ its environment), start times by ``ps``. Supported by design, not run in CI.
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -14,7 +15,7 @@ from collections import namedtuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rookery._os.linux import ProcessFacts
 else:
@@ -108,6 +109,11 @@ def environ_value(pid: int, key: str) -> str | None:
     return None
 
 
+def environment(pid: int) -> dict[str, str] | None:  # noqa: ARG001
+    """See linux.environment; here it is not to be had whole."""
+    return None
+
+
 def command_line(pid: int) -> list[str]:
     """See linux.command_line; blanks inside arguments are lost."""
     return _output("ps", "-ww", "-o", "command=", "-p", str(pid)).split()
@@ -137,6 +143,16 @@ def set_subreaper(on: bool) -> bool:  # noqa: ARG001 - same shape as linux
 def is_subreaper() -> bool:
     """Never."""
     return False
+
+
+def start_scheduled(nice: int | None, affinity: tuple[int, ...] | None, start: Callable[[], int]) -> int:
+    """See linux.start_scheduled; here the priority is set a moment after the start, and CPUs cannot be chosen."""
+    if affinity is not None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    pid = start()
+    if nice is not None:
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    return pid
 
 
 def peer(connection: socket.socket) -> tuple[int, int, int]:

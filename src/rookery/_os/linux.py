@@ -17,8 +17,8 @@ from rookery._os import features
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
-    from typing import NamedTuple
+    from collections.abc import Callable, Iterator
+    from typing import Any, NamedTuple
 
     class ProcessFacts(NamedTuple):
         """One line of /proc/PID/stat: state letter, parents, group and session, start and cpu time in ticks."""
@@ -42,6 +42,7 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _DEAD_STATES = "ZXx"
+_prctl_function: Any = None
 _CANNOT_LOOK = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -154,23 +155,39 @@ def environ_value(pid: int, key: str) -> str | None:
 
     None where it has none, is a zombie, or may not be looked at.
     """
+    block = _environ(pid)
+    if block is None:
+        return None
+    mark = key.encode() + b"="
+    start = 0 if block.startswith(mark) else block.find(b"\0" + mark) + 1
+    if start == 0 and not block.startswith(mark):
+        return None
+    return block[start + len(mark) :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def environment(pid: int) -> dict[str, str] | None:
+    """The environment that the process was started with; None where it may not be looked at, or there is none."""
+    block = _environ(pid)
+    if not block:
+        return None
+    pairs = (entry.decode("utf-8", "replace").partition("=") for entry in block.split(b"\0") if b"=" in entry)
+    return {name: value for name, _, value in pairs}
+
+
+def _environ(pid: int) -> bytes | None:
     try:
         fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    block = b""
     try:
-        block = b""
         while chunk := os.read(fd, 65536):
             block += chunk
     except OSError:
         return None
     finally:
         os.close(fd)
-    mark = key.encode() + b"="
-    start = 0 if block.startswith(mark) else block.find(b"\0" + mark) + 1
-    if start == 0 and not block.startswith(mark):
-        return None
-    return block[start + len(mark) :].partition(b"\0")[0].decode("utf-8", "replace")
+    return block
 
 
 def command_line(pid: int) -> list[str]:
@@ -234,14 +251,49 @@ def is_subreaper() -> bool:
     import ctypes  # noqa: PLC0415
 
     answer = ctypes.c_int(0)
-    asked = ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    asked = _prctl_call()(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
     return bool(asked == 0 and answer.value)
 
 
 def _prctl(option: int, value: int) -> bool:
-    import ctypes  # noqa: PLC0415 - 8 ms, paid only by those who need it
+    return bool(_prctl_call()(option, value, 0, 0, 0) == 0)
 
-    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+
+def _prctl_call() -> Any:
+    global _prctl_function  # noqa: PLW0603 - looked up once: it is called with every first and last child
+    if _prctl_function is None:
+        import ctypes  # noqa: PLC0415 - 8 ms, paid only by those who need it
+
+        _prctl_function = ctypes.CDLL(None, use_errno=True).prctl
+    return _prctl_function
+
+
+def start_scheduled(nice: int | None, affinity: tuple[int, ...] | None, start: Callable[[], int]) -> int:
+    """Call start, which forks, with this priority and these CPUs, and return what it returns: the pid.
+
+    On Linux both belong to a thread and are inherited by what it forks, so a thread that lives for this one call
+    takes them on; nothing of ours changes, and no moment of the child is without them. Raises OSError.
+    """
+    import threading  # noqa: PLC0415
+
+    outcome: list[int | BaseException] = []
+
+    def call() -> None:
+        try:
+            if affinity is not None:
+                os.sched_setaffinity(0, affinity)
+            if nice is not None:
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
+            outcome.append(start())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=call, name="rookery-start")
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 def peer(connection: socket.socket) -> tuple[int, int, int]:
