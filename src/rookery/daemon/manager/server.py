@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
         super().__init__(config)
         self._streams = streams
+        self._left = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Sleep until it is time to leave; uvicorn's own loop wakes up ten times a second to look."""
+        await self.on_tick(0)
+        await self._left.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,6 +45,7 @@ class Server(uvicorn.Server):
         if at_once:
             self.config.timeout_graceful_shutdown = 0
         self.should_exit = True
+        self._left.set()
 
 
 def make_server(service: Service, streams: Streams | None = None) -> Server:
@@ -62,5 +70,5 @@ def make_server(service: Service, streams: Streams | None = None) -> Server:
 
 
 async def serve(server: Server, listener: socket.socket) -> None:
-    """Answer until server.should_exit. The listener is closed then; a copy of it may live on elsewhere."""
+    """Answer until server.leave(). The listener is closed then; a copy of it may live on elsewhere."""
     await server.serve(sockets=[listener])
