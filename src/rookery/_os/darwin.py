@@ -135,6 +135,20 @@ def age(started: int) -> float:
     return time.time() - started
 
 
+def ticks() -> int | None:
+    """See linux.ticks."""
+    return None
+
+
+def has_children() -> bool:
+    """See linux.has_children."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def set_subreaper(on: bool) -> bool:  # noqa: ARG001 - same shape as linux
     """There is none."""
     return False

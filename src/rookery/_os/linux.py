@@ -41,7 +41,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
-_DEAD_STATES = "ZXx"
+DEAD_STATES = "ZXx"
 _KTHREADD = 2
 _prctl_function: Any = None
 _CANNOT_LOOK = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -128,7 +128,7 @@ def start_time(pid: int) -> int | None:
 def is_alive(pid: int, started: int | None = None) -> bool:
     """Whether it runs: not gone, not a zombie, and (where started is given) no later process with its pid."""
     found = facts(pid)
-    return found is not None and found.state not in _DEAD_STATES and (started is None or found.start_time == started)
+    return found is not None and found.state not in DEAD_STATES and (started is None or found.start_time == started)
 
 
 def processes() -> Iterator[ProcessFacts]:
@@ -138,7 +138,7 @@ def processes() -> Iterator[ProcessFacts]:
     for name in os.listdir("/proc"):
         if name[0] in "123456789" and int(name) not in kernels:
             found = facts(int(name))
-            if found is not None and found.state not in _DEAD_STATES:
+            if found is not None and found.state not in DEAD_STATES:
                 yield found
 
 
@@ -252,6 +252,11 @@ def signal_process(pid: int, started: int, number: int) -> bool:
 def age(started: int) -> float:
     """Seconds since a start time."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started / TICKS_PER_SECOND
+
+
+def ticks() -> int | None:
+    """The start time that a process has which starts now; None where the clock cannot tell."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * TICKS_PER_SECOND // 1_000_000_000
 
 
 def has_children() -> bool:

@@ -61,6 +61,8 @@ class Keeper:
         """That manager's pid; when it dies over this there is nothing to wait for."""
         self.reexec_to: Command | None = None
         self.is_checked = False
+        self.is_subreaper = False
+        """Whether what an app leaves behind comes to us (the loop's)."""
         self._check: Child | None = None
         self.life_writer = -1
         """Nobody writes to this end of the pipe ``life``: its end of file tells the collector that we are gone."""

@@ -50,7 +50,7 @@ class Loop:
         self._listener = listener or _listen(self.keeper.run_folder)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self.keeper.ensure_reachable = self._ensure_reachable
-        kernel.set_subreaper(True)
+        self.keeper.is_subreaper = kernel.set_subreaper(True)
         for pidfd, _ in self.keeper.children.adopted():
             if pidfd >= 0:
                 self.watch_adopted(pidfd)

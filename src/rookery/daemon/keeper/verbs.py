@@ -74,7 +74,8 @@ def _error_to_json(error: errors.RookeryError) -> dict[str, object]:
 
 
 def _hello(keeper: Keeper, _: Connection, __: dict[str, Any]) -> Reply:
-    return {"version": VERSION, "features": FEATURES, "pid": os.getpid(), "scope": keeper.scope}, []
+    features = [*FEATURES, *(["subreaper"] if keeper.is_subreaper else [])]
+    return {"version": VERSION, "features": features, "pid": os.getpid(), "scope": keeper.scope}, []
 
 
 def _lease(keeper: Keeper, connection: Connection, request: dict[str, Any]) -> Reply | None:

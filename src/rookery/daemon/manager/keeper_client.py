@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery import errors
 from rookery._os import kernel
+from rookery.daemon.manager.kept_tree import KeptTree
 from rookery.daemon.manager.link import Link
 from rookery.lifecycle.exit import ExitStatus
 from rookery.process.spec import SpawnSpec, to_json
@@ -33,8 +34,12 @@ class KeeperHandle:
         # Held for the case that the keeper is killed: who opened it while the process lived can still learn how it
         # ended, and no later process with its pid can be taken for it.
         self.pidfd = -1
+        self.is_born = False
+        """Whether it was seen as the keeper's child: one that the keeper has adopted is somebody else's."""
         if child["ended_at"] is None:
             self.pidfd = _open(child)
+            facts = kernel.facts(child["pid"])
+            self.is_born = facts is not None and (facts.ppid, facts.start_time) == (client.pid, child["start_time"])
         else:
             self.ended(child)
 
@@ -125,6 +130,9 @@ class KeeperClient:
         self._in_snapshot: list[tuple[str, int]] = []
         self.is_superseded = False
         """Whether another manager has the lease; from then on the state is not ours to write."""
+        self._is_subreaper = False
+        self.helpers: Callable[[], set[int]] = set
+        """The pids of the keeper's children that are nobody's app, as far as they are known (the collector's)."""
         self.pid = 0
         self.identity = (0, 0)
         """Its pid and start time."""
@@ -135,6 +143,7 @@ class KeeperClient:
         """Become the manager; after: the last epoch known. Raises LinkError."""
         hello = await self._link.call("hello", version=1)
         self.pid, self.scope = hello["pid"], hello["scope"]
+        self._is_subreaper = "subreaper" in hello.get("features", ())
         self.epoch = (await self._link.call("lease", after=after, deadline=_LEASE_WITHIN))["epoch"]
         self.identity = (self.pid, kernel.start_time(self.pid) or 0)
 
@@ -151,7 +160,13 @@ class KeeperClient:
 
     def tree(self, handle: Handle, cookie: str) -> ProcessTree:
         """See Spawner."""
+        if self._is_subreaper and isinstance(handle, KeeperHandle) and handle.is_born:
+            return KeptTree(self, handle, cookie)
         return ProcessTree(handle.pid, handle.start_time, cookie)
+
+    def pids_alive(self) -> set[int]:
+        """The pids of the keeper's children that are apps and run."""
+        return {handle.pid for handle in self._handles.values() if not handle.exit.done()}
 
     def handle(self, child: dict[str, Any]) -> KeeperHandle:
         """The handle for a child that the keeper told of."""

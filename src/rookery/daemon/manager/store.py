@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOGETHER = 0.05
+_REST = 4.0
+"""Times as long as the last write took is waited before the next: a large state takes a fifth of our time at most."""
+_LONGEST_REST = 2.0
 _RETRY = 1.0
 """Seconds until a failed write is tried again."""
 _log = logging.getLogger(__name__)
 
 
 class Store:
-    """Writes what snapshot() returns to path. Changes within 50 ms go together. One event loop.
+    """Writes what snapshot() returns to path. Changes within 50 ms go together, more where writing takes long; save()
+    waits for nothing but a write that goes on. One event loop.
 
     saved: called when a snapshot is on disk. Until release() nothing is written: a state that is still being read
     back would overwrite what it is read from. may_write: asked before each write (the lease may be another's by now).
@@ -44,7 +48,10 @@ class Store:
         self._may_write = may_write
         self._is_released = False
         self._is_closed = False
-        self._dirty = False
+        self._changes = 0
+        self._on_disk = 0
+        """Up to which change the last good write was."""
+        self._took = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,8 +65,8 @@ class Store:
 
     def changed(self) -> None:
         """Something changed; write it soon."""
-        self._dirty = True
-        self._plan(_TOGETHER)
+        self._changes += 1
+        self._plan(max(_TOGETHER, min(_REST * self._took, _LONGEST_REST)))
 
     def _plan(self, delay: float) -> None:
         if self._timer is None and not self._is_closed:
@@ -70,7 +77,7 @@ class Store:
         self._begin()
 
     def _begin(self) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._write())
+        task = asyncio.ensure_future(self._write(self._changes))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -82,23 +89,26 @@ class Store:
         """
         await asyncio.shield(self._begin())
 
-    async def _write(self) -> None:
+    async def _write(self, wanted: int) -> None:
         async with self._writing:
-            if not self._dirty or not self._is_released or not self._may_write():
+            # A write that began after what is wanted had changed holds it: many who wait share one.
+            if self._on_disk >= wanted or not self._is_released or not self._may_write():
                 return
-            self._dirty = False
-            data = msgspec.json.format(msgspec.json.encode(self._snapshot()), indent=1)
+            loop = asyncio.get_running_loop()
+            began, changes = loop.time(), self._changes
+            data = msgspec.json.encode(self._snapshot())
             try:
                 await asyncio.to_thread(write, self._path, data)
             except OSError as error:
-                self._dirty = True
                 self._plan(_RETRY)
                 if not self.problem:
                     _log.error("the state cannot be saved: %s", error)
                 self.problem = f"the state cannot be saved: {error}"
             else:
                 self.problem = ""
+                self._on_disk = changes
                 self._saved()
+            self._took = loop.time() - began
 
     async def close(self) -> None:
         """Write what is left, and nothing from then on."""
@@ -137,7 +147,7 @@ def load(path: str) -> SavedState | None:
                     hint="use the newer rookery, or another home",
                 )
             return msgspec.json.decode(data, type=SavedState)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             aside = f"{candidate}.unreadable-{int(time.time())}"
             os.replace(candidate, aside)
             _log.error("%s cannot be read (%s); it is kept as %s", candidate, error, aside)

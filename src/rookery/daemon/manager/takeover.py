@@ -67,6 +67,7 @@ async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socke
     saved = load(path)  # the manager before has ended by now; these are its last words
     state = saved or SavedState(scope=keeper.scope, boot_id="", epoch=0, next_id=0, saved_at=clock.wall())
     collector = await _collector(home, keeper, lambda told: apps.log_event(told))  # noqa: PLW0108 - not there yet
+    keeper.helpers = lambda: {collector.pid} if collector.pid is not None else set()
     outfitter = KeptOutfitter(keeper, collector, os.path.realpath(os.path.join(home, "run")))
     boot_id = kernel.boot_id()
 
