@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 
+# ruff: noqa: PLC0415 - each contender loads its own only
 SMALL = {"id": 1, "x": "hello"}
 
 

@@ -2,18 +2,35 @@
 
 RookeryError
 ├── UsageError                  the call or the command line is wrong
-│   └── ConfigError             a configuration file or an option is wrong (file, line, key)
+│   ├── ConfigError             a configuration file or an option is wrong (file, line, key)
+│   ├── UnknownProcess          the registry has no process of that id
+│   └── NoChannel               that process takes no messages
 ├── SpawnError                  a process could not be started; nothing of it is left behind
 │   ├── CommandNotFound         no such program (near: similar names on PATH)
 │   ├── CommandNotExecutable    the program may not be executed
 │   ├── DirectoryMissing        the working directory is not there
 │   ├── UserUnknown             no such user or group
-│   └── ResourcesExhausted      no more processes, memory or files
+│   ├── ResourcesExhausted      no more processes, memory or files
+│   └── NotReady                a worker did not say in time that it can begin, or ended before it did
+├── ProcessFailed               a command ended otherwise than wanted (result: everything about it)
+│   ├── TimedOut                it was stopped because its time was over, or because it was silent for too long
+│   └── OutputLimit             it was stopped because it wrote too much
+├── ProcessEnded                that process has ended already
 ├── ImpossibleTransition        a state table was asked for a step that it does not have
 ├── StopFailed                  a process outlived SIGKILL for too long
 ├── LinkError                   a connection between two processes of ours broke
 │   ├── FrameError              a frame is malformed or too large
-│   └── StaleLease              another manager has taken over
+│   ├── StaleLease              another manager has taken over
+│   ├── Disconnected            the other side of a channel went away, or the channel was closed
+│   │   ├── WorkerLost          ... because the worker has ended (how, and its last words)
+│   │   └── ParentGone          ... because the parent has gone; ends the worker with 0 where nobody takes it
+│   ├── InputClosed             a child does not read its stdin any more
+│   └── NotTrusted              the other side is not who it should be (secret, user)
+├── ChannelTimeout              no message or answer came in time; the channel lives on
+├── RemoteError                 the other side failed at a request (its traceback)
+├── SharedMemoryError           shared memory could not be made, found or used
+├── FileDamaged                 a file of state cannot be read; a copy is kept
+├── LockTimeout                 a lock between processes was not free in time
 └── ControlError                a request to the manager was not fulfilled
     ├── NoManager               no manager runs and none was to be started
     ├── NothingMatched          no app matched the selector
@@ -29,27 +46,48 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
+
+    from rookery.process.pipeline import PipelineResult
+    from rookery.process.result import Result
 
 __all__ = [
+    "ChannelTimeout",
     "CommandNotExecutable",
     "CommandNotFound",
     "ConfigError",
     "ControlError",
     "DirectoryMissing",
+    "Disconnected",
+    "FileDamaged",
     "FrameError",
     "ImpossibleTransition",
+    "InputClosed",
     "LinkError",
+    "LockTimeout",
+    "NoChannel",
     "NoManager",
+    "NotReady",
+    "NotTrusted",
     "NothingMatched",
     "OperationFailed",
+    "OutputLimit",
+    "ParentGone",
+    "ProcessEnded",
+    "ProcessFailed",
+    "RemoteError",
     "ResourcesExhausted",
     "RookeryError",
+    "SharedMemoryError",
     "SpawnError",
     "StaleLease",
     "StopFailed",
+    "TimedOut",
+    "UnknownProcess",
     "UsageError",
     "UserUnknown",
     "WaitExpired",
+    "WorkerLost",
 ]
 
 
@@ -90,6 +128,33 @@ class ConfigError(UsageError):
         self.line = line
         place = file if line is None else f"{file}:{line}"
         super().__init__(": ".join(part for part in (place, key, problem) if part), hint=hint)
+
+
+class UnknownProcess(UsageError):
+    """The registry has no process of that id, or has forgotten it."""
+
+    def __init__(self, id: str, *, hint: str = "") -> None:  # noqa: A002 - the word of the registry
+        self.id = id
+        super().__init__(f"there is no process {id!r}", hint=hint)
+
+
+class NoChannel(UsageError):
+    """That process takes no messages: it was not started by fork()."""
+
+    def __init__(self, id: str, kind: str) -> None:  # noqa: A002
+        self.id = id
+        super().__init__(
+            f"process {id!r} takes no messages", why=f"it was started by {kind}()", hint="start it by fork()"
+        )
+
+
+class ProcessEnded(RookeryError):
+    """That process has ended already. how: in words."""
+
+    def __init__(self, id: str, how: str) -> None:  # noqa: A002
+        self.id = id
+        self.how = how
+        super().__init__(f"process {id!r} has ended", why=how)
 
 
 class SpawnError(RookeryError):
@@ -139,6 +204,39 @@ class ResourcesExhausted(SpawnError):
     """The system gave no more processes, memory or open files."""
 
 
+class NotReady(SpawnError):
+    """A worker did not say in time that it can begin, or ended before it did; nothing of it is left behind.
+
+    returncode: how it ended by itself, negative for a signal, or None; stderr: its last lines.
+    """
+
+    def __init__(
+        self, why: str, *, argv: Sequence[str] = (), returncode: int | None = None, stderr: str = "", hint: str = ""
+    ) -> None:
+        self.returncode = returncode
+        self.stderr = stderr
+        super().__init__(why, argv=argv, hint=hint)
+
+
+class ProcessFailed(RookeryError):
+    """A command ended otherwise than wanted. result: everything about it, its output so far too."""
+
+    def __init__(self, result: Result[Any] | PipelineResult[Any]) -> None:
+        self.result = result
+        super().__init__(f"command failed: {result.escaped_command}", why=result.explain())
+
+    def __reduce__(self) -> tuple[type[ProcessFailed], tuple[Result[Any] | PipelineResult[Any]]]:
+        return type(self), (self.result,)
+
+
+class TimedOut(ProcessFailed):
+    """It was stopped because its time was over, or because it wrote nothing for too long."""
+
+
+class OutputLimit(ProcessFailed):
+    """It was stopped because it wrote more than max_output; what it wrote until then is in the result."""
+
+
 class ImpossibleTransition(RookeryError):
     """A state table was asked for a step that it does not have; a defect of the caller."""
 
@@ -171,6 +269,97 @@ class FrameError(LinkError):
 
 class StaleLease(LinkError):
     """Another manager has taken over; this one must leave."""
+
+
+class Disconnected(LinkError):
+    """The other side of a channel went away, or the channel was closed here; what was underway is not done."""
+
+
+class WorkerLost(Disconnected):
+    """A worker has ended, and its channel with it; what was underway is not done.
+
+    pid; returncode: negative for a signal, or None where nobody saw the end; signal: its name or None; stderr: its last
+    lines.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        pid: int = 0,
+        returncode: int | None = None,
+        signal: str | None = None,
+        stderr: str = "",
+    ) -> None:
+        self.pid = pid
+        self.returncode = returncode
+        self.signal = signal
+        self.stderr = stderr
+        super().__init__(what, why=why, hint=hint)
+
+
+class ParentGone(Disconnected, SystemExit):
+    """The parent of this worker has gone, or disconnected. Where nobody takes it the program ends with 0."""
+
+
+class NotTrusted(LinkError):
+    """The other side is not who it should be: its secret is another one, or its user."""
+
+
+class ChannelTimeout(RookeryError):
+    """No message or answer came in time; the channel lives on. after: seconds."""
+
+    def __init__(self, what: str, after: float, *, hint: str = "") -> None:
+        self.after = after
+        super().__init__(f"{what} within {after:g} s", hint=hint)
+
+
+class RemoteError(RookeryError):
+    """The other side failed at a request.
+
+    kind: the name of its error's type, such as "ValueError"; text: its message; traceback: as it would have been
+    printed there, or "".
+    """
+
+    def __init__(self, kind: str, text: str, *, traceback: str = "", hint: str = "") -> None:
+        self.kind = kind
+        self.text = text
+        self.traceback = traceback
+        super().__init__(f"{kind}: {text}" if text else kind, hint=hint)
+
+    def __str__(self) -> str:
+        if not self.traceback:
+            return self.what
+        return f"{self.what}\n\nwhere it happened:\n{self.traceback.rstrip()}"
+
+
+class SharedMemoryError(RookeryError):
+    """Shared memory could not be made, found or used."""
+
+
+class FileDamaged(RookeryError):
+    """A file of state cannot be read. path: which; copy: where what it holds is kept, or "" where that failed."""
+
+    def __init__(self, path: str, why: str, *, copy: str = "") -> None:
+        self.path = path
+        self.copy = copy
+        hint = f"a copy is {copy}; " if copy else ""
+        super().__init__(f"{path} cannot be read", why=why, hint=f"{hint}mend it, or write a new value over it")
+
+
+class LockTimeout(RookeryError):
+    """A lock between processes was not free in time. lock: of what; after: seconds."""
+
+    def __init__(self, lock: str, after: float, *, hint: str = "") -> None:
+        self.lock = lock
+        self.after = after
+        super().__init__(f"the lock of {lock} was not free within {after:g} s", hint=hint)
+
+
+class InputClosed(LinkError):
+    """A child does not read its stdin any more: it has ended, or closed it."""
 
 
 class ControlError(RookeryError):

@@ -9,15 +9,89 @@ import struct
 
 from rookery.errors import FrameError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 HEADER = struct.Struct(">I")
 MAX_FRAME = 16 * 1024 * 1024
+_KEPT = 2 * 1024 * 1024
+_MARGIN = 64 * 1024
+_SMALL = 4096
+
+_unpack = HEADER.unpack_from
+
+
+def header(size: int, *, limit: int = MAX_FRAME) -> bytes:
+    """What goes before a payload of so many bytes. Raises FrameError where that is more than limit."""
+    if size > limit:
+        raise FrameError(f"a message of {size} bytes is larger than the limit of {limit}")
+    return HEADER.pack(size)
 
 
 def frame(payload: bytes, *, limit: int = MAX_FRAME) -> bytes:
     """One frame around payload. Raises FrameError where it is larger than limit (bytes)."""
-    if len(payload) > limit:
-        raise FrameError(f"a message of {len(payload)} bytes is larger than the limit of {limit}")
-    return HEADER.pack(len(payload)) + payload
+    return header(len(payload), limit=limit) + payload
+
+
+class FrameReader:
+    """Cuts frames out of one persistent buffer, which a socket reads into.
+
+    limit: the largest payload taken, in bytes; size: of the buffer at first. It grows for a larger frame, and shrinks
+    again. Use: read into room(), tell cut() how much came. Not safe for several threads at once.
+    """
+
+    def __init__(self, *, limit: int = MAX_FRAME, size: int = _MARGIN) -> None:
+        self._limit = limit
+        self._size = size
+        self._view = memoryview(bytearray(size))
+        self._start = 0
+        self._end = 0
+
+    def room(self) -> memoryview:
+        """Where to put what arrives; never empty. The payloads of the last cut() end here."""
+        start, end = self._start, self._end
+        if start == end:
+            self._start = self._end = 0
+            if len(self._view) > _KEPT:
+                self._view = memoryview(bytearray(self._size))
+            return self._view
+        wanted = HEADER.size
+        if end - start >= wanted:
+            wanted += min(_unpack(self._view, start)[0], self._limit)
+        if (start and (end - start <= _SMALL or start + wanted >= len(self._view))) or wanted >= len(self._view):
+            part = self._view[start:end]
+            if wanted >= len(self._view):
+                self._view = memoryview(bytearray(wanted + self._size))
+            self._view[: end - start] = part
+            self._start, self._end = 0, end - start
+        return self._view[self._end :]
+
+    def cut(self, count: int) -> Iterator[memoryview]:
+        """Take count bytes that were put into room(); give the payloads that are now whole. To be read to its end.
+
+        The views are good until the next room(). Raises FrameError for a length above the limit, after what came
+        before it: the stream cannot be trusted from there on, and nothing that follows is kept.
+        """
+        view, start, limit = self._view, self._start, self._limit
+        end = self._end = self._end + count
+        while end - start >= 4:
+            size = _unpack(view, start)[0]
+            first = start + 4
+            if size > limit:
+                self._start, self._end = start, first
+                raise FrameError(f"a frame announces {size} bytes, more than the limit of {limit}")
+            start = first + size
+            if start > end:
+                start = first - 4
+                break
+            yield view[first:start]
+        self._start = start
+
+    @property
+    def partial(self) -> int:
+        """How many bytes of a frame wait for its rest."""
+        return self._end - self._start
 
 
 class FrameBuffer:
@@ -27,33 +101,24 @@ class FrameBuffer:
     """
 
     def __init__(self, *, limit: int = MAX_FRAME) -> None:
-        self._limit = limit
-        self._pending = bytearray()
+        self._reader = FrameReader(limit=limit, size=_SMALL)
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
         """Take what arrived; return the payloads that are now whole.
 
         Raises FrameError for a length above the limit: the stream cannot be trusted from there on.
         """
-        pending = self._pending
-        pending += data
         whole: list[bytes] = []
-        start = 0
-        while len(pending) - start >= HEADER.size:
-            (size,) = HEADER.unpack_from(pending, start)
-            if size > self._limit:
-                del pending[start + HEADER.size :]  # nothing that follows is kept, however often it is fed
-                del pending[:start]
-                raise FrameError(f"a frame announces {size} bytes, more than the limit of {self._limit}")
-            end = start + HEADER.size + size
-            if len(pending) < end:
-                break
-            whole.append(bytes(pending[start + HEADER.size : end]))
-            start = end
-        del pending[:start]
+        rest = memoryview(data)
+        while rest:
+            room = self._reader.room()
+            count = min(len(room), len(rest))
+            room[:count] = rest[:count]
+            rest = rest[count:]
+            whole += map(bytes, self._reader.cut(count))
         return whole
 
     @property
     def is_empty(self) -> bool:
         """Whether no part of a frame is waiting for its rest."""
-        return not self._pending
+        return not self._reader.partial

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_ADDRESS = addresses.LONGEST_ADDRESS
 
+
 def home(environ: Mapping[str, str]) -> str:
     """The absolute path of the home: ROOKERY_HOME, else the place of this user.
 

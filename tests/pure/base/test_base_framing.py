@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery._base.framing import HEADER, FrameBuffer, frame
+from rookery._base.framing import HEADER, FrameBuffer, FrameReader, frame
 from rookery.errors import FrameError
 
 payloads = st.lists(st.binary(max_size=40), max_size=8)
@@ -43,7 +43,7 @@ def test_an_announced_giant_is_refused_and_what_follows_is_not_kept():
     for _ in range(100):
         with pytest.raises(FrameError, match="announces"):
             buffer.feed(HEADER.pack(6) + b"x" * 1000)
-    assert len(buffer._pending) <= HEADER.size
+    assert buffer._reader.partial <= HEADER.size
 
 
 @given(st.lists(st.binary(max_size=20)))
@@ -52,6 +52,35 @@ def test_noise_gives_payloads_or_a_frame_error(chunks):
     try:
         for chunk in chunks:
             assert all(len(payload) <= 10 for payload in buffer.feed(chunk))
-            assert len(buffer._pending) < HEADER.size + 10
+            assert buffer._reader.partial < HEADER.size + 10
     except FrameError:
         return
+
+
+@given(payloads=st.lists(st.binary(max_size=9000), max_size=6), reads=st.lists(st.integers(1, 5000), min_size=1))
+def test_a_reader_gives_what_was_framed_however_it_is_read(payloads, reads):
+    stream = memoryview(b"".join(frame(payload) for payload in payloads))
+    reader = FrameReader(size=64)
+    got = []
+    for size in itertools.cycle(reads):
+        if not stream:
+            break
+        room = reader.room()
+        count = min(size, len(room), len(stream))
+        room[:count] = stream[:count]
+        stream = stream[count:]
+        got += [bytes(payload) for payload in reader.cut(count)]
+    assert got == payloads
+    assert reader.partial == 0
+
+
+def test_a_reader_shrinks_after_a_giant():
+    reader = FrameReader(size=64)
+    stream = memoryview(frame(b"x" * 3_000_000))
+    while stream:
+        room = reader.room()
+        count = min(len(room), len(stream))
+        room[:count] = stream[:count]
+        stream = stream[count:]
+        reader.cut(count)
+    assert len(reader.room()) == 64

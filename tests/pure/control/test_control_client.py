@@ -175,5 +175,5 @@ def test_a_home_that_may_not_be_entered(tmp_path):
     (tmp_path / "file").write_text("")
     client = Client(str(tmp_path / "file"))
     for ask in (client.is_listening, lambda: client.request("GET", "/v1/ping")):
-        with pytest.raises(OperationFailed, match="could not talk"):
+        with pytest.raises(OperationFailed, match="is no folder"):
             ask()

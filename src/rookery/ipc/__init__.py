@@ -1,0 +1,1 @@
+"""Processes that talk: messages, shared memory, files."""
