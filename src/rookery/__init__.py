@@ -9,41 +9,162 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rookery.errors import ChannelTimeout as ChannelTimeout
+    from rookery.errors import Disconnected as Disconnected
+    from rookery.errors import OutputLimit as OutputLimit
+    from rookery.errors import ProcessFailed as ProcessFailed
+    from rookery.errors import RemoteError as RemoteError
     from rookery.errors import RookeryError as RookeryError
+    from rookery.errors import SpawnError as SpawnError
+    from rookery.errors import TimedOut as TimedOut
+    from rookery.ipc.arrived import WithFds as WithFds
+    from rookery.ipc.channel import Channel as Channel
+    from rookery.ipc.connect import connect_tcp as connect_tcp
+    from rookery.ipc.connect import connect_unix as connect_unix
+    from rookery.ipc.hub import Hub as Hub
+    from rookery.ipc.hub_member import Health as Health
+    from rookery.ipc.server import serve_tcp as serve_tcp
+    from rookery.ipc.server import serve_text as serve_text
+    from rookery.ipc.server import serve_unix as serve_unix
+    from rookery.ipc.shared import SharedArray as SharedArray
+    from rookery.ipc.state_file import StateFile as StateFile
+    from rookery.ipc.stdio import SyncStdioChannel as SyncStdioChannel
+    from rookery.ipc.stdio_channel import StdioChannel as StdioChannel
+    from rookery.ipc.sync_channel import SyncChannel as SyncChannel
     from rookery.lifecycle.restart import Backoff as Backoff
     from rookery.lifecycle.restart import MaxRestarts as MaxRestarts
     from rookery.lifecycle.restart import RestartPolicy as RestartPolicy
     from rookery.lifecycle.state import State as State
     from rookery.lifecycle.stop import StopPlan as StopPlan
+    from rookery.process.child import Child as Child
+    from rookery.process.command import Command as Command
+    from rookery.process.command import spawn as spawn
+    from rookery.process.events import ChildEvent as ChildEvent
+    from rookery.process.pipeline import Pipeline as Pipeline
+    from rookery.process.pipeline import PipelineResult as PipelineResult
+    from rookery.process.result import Result as Result
+    from rookery.process.run import run as run
+    from rookery.process.run import run_sync as run_sync
+    from rookery.process.run import shell as shell
+    from rookery.process.run import shell_sync as shell_sync
     from rookery.process.spec import SpawnSpec as SpawnSpec
+    from rookery.process.stdio import CAPTURE as CAPTURE
+    from rookery.process.stdio import DISCARD as DISCARD
+    from rookery.process.stdio import INHERIT as INHERIT
+    from rookery.process.stdio import PIPE as PIPE
+    from rookery.process.stdio import STDOUT as STDOUT
+    from rookery.process.stdio import tee as tee
+    from rookery.supervise.process_manager import ProcessManager as ProcessManager
     from rookery.supervise.supervisor import Supervisor as Supervisor
     from rookery.supervise.unit import Unit as Unit
+    from rookery.worker.forking import fork as fork
+    from rookery.worker.running import Worker as Worker
 
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {
     "Backoff": "rookery.lifecycle.restart",
+    "CAPTURE": "rookery.process.stdio",
+    "Channel": "rookery.ipc.channel",
+    "ChannelTimeout": "rookery.errors",
+    "Child": "rookery.process.child",
+    "ChildEvent": "rookery.process.events",
+    "Command": "rookery.process.command",
+    "DISCARD": "rookery.process.stdio",
+    "Disconnected": "rookery.errors",
+    "Health": "rookery.ipc.hub_member",
+    "Hub": "rookery.ipc.hub",
+    "INHERIT": "rookery.process.stdio",
     "MaxRestarts": "rookery.lifecycle.restart",
+    "OutputLimit": "rookery.errors",
+    "PIPE": "rookery.process.stdio",
+    "Pipeline": "rookery.process.pipeline",
+    "PipelineResult": "rookery.process.pipeline",
+    "ProcessFailed": "rookery.errors",
+    "ProcessManager": "rookery.supervise.process_manager",
+    "RemoteError": "rookery.errors",
     "RestartPolicy": "rookery.lifecycle.restart",
+    "Result": "rookery.process.result",
     "RookeryError": "rookery.errors",
+    "STDOUT": "rookery.process.stdio",
+    "SharedArray": "rookery.ipc.shared",
+    "SpawnError": "rookery.errors",
     "SpawnSpec": "rookery.process.spec",
     "State": "rookery.lifecycle.state",
+    "StateFile": "rookery.ipc.state_file",
+    "StdioChannel": "rookery.ipc.stdio_channel",
     "StopPlan": "rookery.lifecycle.stop",
     "Supervisor": "rookery.supervise.supervisor",
+    "SyncChannel": "rookery.ipc.sync_channel",
+    "SyncStdioChannel": "rookery.ipc.stdio",
+    "TimedOut": "rookery.errors",
     "Unit": "rookery.supervise.unit",
+    "WithFds": "rookery.ipc.arrived",
+    "connect_tcp": "rookery.ipc.connect",
+    "connect_unix": "rookery.ipc.connect",
+    "Worker": "rookery.worker.running",
+    "fork": "rookery.worker.forking",
+    "run": "rookery.process.run",
+    "run_sync": "rookery.process.run",
+    "serve_tcp": "rookery.ipc.server",
+    "serve_text": "rookery.ipc.server",
+    "serve_unix": "rookery.ipc.server",
+    "shell": "rookery.process.run",
+    "shell_sync": "rookery.process.run",
+    "spawn": "rookery.process.command",
+    "tee": "rookery.process.stdio",
 }
 
 __all__ = [
+    "CAPTURE",
+    "DISCARD",
+    "INHERIT",
+    "PIPE",
+    "STDOUT",
     "Backoff",
+    "Channel",
+    "ChannelTimeout",
+    "Child",
+    "ChildEvent",
+    "Command",
+    "Disconnected",
+    "Health",
+    "Hub",
     "MaxRestarts",
+    "OutputLimit",
+    "Pipeline",
+    "PipelineResult",
+    "ProcessFailed",
+    "ProcessManager",
+    "RemoteError",
     "RestartPolicy",
+    "Result",
     "RookeryError",
+    "SharedArray",
+    "SpawnError",
     "SpawnSpec",
     "State",
+    "StateFile",
+    "StdioChannel",
     "StopPlan",
     "Supervisor",
+    "SyncChannel",
+    "SyncStdioChannel",
+    "TimedOut",
     "Unit",
+    "WithFds",
     "__version__",
+    "connect_tcp",
+    "connect_unix",
+    "run",
+    "run_sync",
+    "serve_tcp",
+    "serve_text",
+    "serve_unix",
+    "shell",
+    "shell_sync",
+    "spawn",
+    "tee",
 ]
 
 

@@ -25,12 +25,15 @@ _FLAGS = {
 }
 
 
-def through_gate(argv: Sequence[str], rlimits: Mapping[str, int], *, env: Mapping[str, str]) -> list[str]:
+def through_gate(
+    argv: Sequence[str], rlimits: Mapping[str, int], *, env: Mapping[str, str], pty: str | None = None
+) -> list[str]:
     """The command that sets the limits and then becomes argv. Raises ValueError for an unknown limit.
 
-    env: what it is started with; shells add to that, and the addition is taken away again.
+    env: what it is started with; shells add to that, and the addition is taken away again. pty: a terminal that
+    becomes the session's own (the first one that its leader opens does) and the standard descriptors.
     """
-    lines = []
+    lines = [] if pty is None else [f"exec 0<>'{pty}' 1>&0 2>&0 || exit 126"]
     for name, value in sorted(rlimits.items()):
         if name not in _FLAGS:
             raise ValueError(f"unknown limit {name!r}; known are {', '.join(sorted(_FLAGS))}")

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from rookery._os import kernel
 from rookery.lifecycle.exit import ExitStatus
+from rookery.process.tree import INDEX
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rookery._os.linux import ProcessFacts
     from rookery.process.spawn import Spawned
@@ -26,20 +27,35 @@ _POLL = 0.02
 
 
 class Entry:
-    """One child: its future exit, and the loop that hears of it. pidfd is -1 where the thread waits for it."""
+    """One child: its future exit, and the loop that hears of it. pidfd is -1 where the thread waits for it.
 
-    def __init__(self, spawned: Spawned, loop: asyncio.AbstractEventLoop) -> None:
+    cookie: what it was started with, or ""; on_exit: called in the loop in the moment of its reaping. has_strays:
+    whether, when it was reaped, something that is provably of its tree had come to us and lived.
+    """
+
+    def __init__(
+        self,
+        spawned: Spawned,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        cookie: str = "",
+        on_exit: Callable[[ExitStatus], None] | None = None,
+    ) -> None:
         self.pid = spawned.pid
         self.start_time = spawned.start_time
         self.pidfd = spawned.pidfd
         self.loop = loop
         self.exit: asyncio.Future[ExitStatus] = loop.create_future()
+        self.cookie = cookie
+        self.on_exit = on_exit
+        self.has_strays = False
 
 
 class WaitTable:
     """All children of this process that are ours. Thread-safe.
 
-    While there are any the process is a subreaper: what its trees leave behind comes to it and can be reaped.
+    While there are any, and while the tree of one is swept, the process is a subreaper: what its trees leave behind
+    comes to it and can be reaped.
     """
 
     def __init__(self) -> None:
@@ -47,15 +63,26 @@ class WaitTable:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._was_subreaper = False
+        self._sees_strays = False
+        self._sweeps = 0
+        self.others: set[int] = set()
+        """Children of ours that are in nobody's tree, such as the guardian."""
 
-    def add(self, spawned: Spawned, loop: asyncio.AbstractEventLoop) -> Entry:
-        """Take a child in; called in the same breath as the fork."""
-        entry = Entry(spawned, loop)
+    def add(
+        self,
+        spawned: Spawned,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        cookie: str = "",
+        on_exit: Callable[[ExitStatus], None] | None = None,
+    ) -> Entry:
+        """Take a child in; called in the same breath as the fork. See Entry for the rest."""
+        entry = Entry(spawned, loop, cookie=cookie, on_exit=on_exit)
         with self._lock:
-            if not self._entries:
-                self._was_subreaper = kernel.is_subreaper()
+            if not self._entries and not self._sweeps:
+                self._was_subreaper = self._sees_strays = kernel.is_subreaper()
                 if not self._was_subreaper:
-                    kernel.set_subreaper(True)
+                    self._sees_strays = kernel.set_subreaper(True)
             self._entries[entry.pid] = entry
         self._take_over_from_closed_loops()
         if entry.pidfd >= 0:
@@ -87,22 +114,63 @@ class WaitTable:
             return ExitStatus()
         if pid == 0:
             return None
-        # The leader's pid was the number of its session until this moment: nobody else can have used it.
-        self.reap_strays(lambda stray: stray.session == entry.pid and stray.start_time >= entry.start_time)
+        self._look_for_strays(entry)
         return ExitStatus.from_returncode(os.waitstatus_to_exitcode(status))
+
+    def _look_for_strays(self, entry: Entry) -> None:
+        """Reap the zombies of its session, and see whether anybody of its tree is left.
+
+        A subreaper is its orphans' parent before it can hear of the leader's end, so that nobody of the tree is left
+        where no stranger is among our children. The leader's pid was the number of its session until this moment:
+        nobody else can have used it.
+        """
+        entry.has_strays = not self._sees_strays
+        if not kernel.has_children():
+            return
+        with self._lock:
+            for stray in self._strangers():
+                in_session = stray.session == entry.pid and stray.start_time >= entry.start_time
+                if stray.state == "Z":
+                    if in_session:
+                        os.waitpid(stray.pid, os.WNOHANG)
+                elif in_session or (entry.cookie and INDEX.cookie(stray) == entry.cookie):
+                    entry.has_strays = True
+
+    def _strangers(self) -> Iterator[ProcessFacts]:
+        """Our children that we did not start, zombies too; called with the lock held."""
+        for pid in kernel.children(os.getpid()):
+            if pid not in self._entries and pid not in self.others:
+                with suppress(OSError):  # gone meanwhile, or no descriptor left to look with
+                    found = kernel.facts(pid)
+                    if found is not None:
+                        yield found
 
     def _remove(self, entry: Entry) -> None:
         with self._lock:
             if self._entries.get(entry.pid) is not entry:  # removed before; the pid may be another child's by now
                 return
             del self._entries[entry.pid]
-            if not self._entries and not self._was_subreaper:
-                kernel.set_subreaper(False)
+            if entry.has_strays and entry.on_exit is not None:
+                self._sweeps += 1
+            self._maybe_end()
+
+    def swept(self) -> None:
+        """What an entry with on_exit had left behind (has_strays) is gone."""
+        with self._lock:
+            self._sweeps -= 1
+            self._maybe_end()
+
+    def _maybe_end(self) -> None:
+        if not self._entries and not self._sweeps and not self._was_subreaper:
+            kernel.set_subreaper(False)
 
     def _settle(self, entry: Entry, status: ExitStatus) -> None:
         self._remove(entry)
         if not entry.exit.done():
             entry.exit.set_result(status)
+            if entry.on_exit is not None:
+                on_exit, entry.on_exit = entry.on_exit, None
+                on_exit(status)
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -130,18 +198,27 @@ class WaitTable:
     def reap_strays(self, is_ours: Callable[[ProcessFacts], bool]) -> None:
         """Reap the zombies that came to us as their subreaper, are no children of ours by birth, and are ours."""
         with self._lock:
-            for pid in kernel.children(os.getpid()):
-                if pid in self._entries:
-                    continue
-                with suppress(OSError):  # gone meanwhile, or no descriptor left to look with
-                    found = kernel.facts(pid)
-                    if found is not None and found.state == "Z" and is_ours(found):
-                        os.waitpid(pid, os.WNOHANG)
+            for stray in self._strangers():
+                if stray.state == "Z" and is_ours(stray):
+                    with suppress(OSError):
+                        os.waitpid(stray.pid, os.WNOHANG)
 
     def alive(self) -> list[int]:
         """The pids that have not been reaped."""
         with self._lock:
             return list(self._entries)
 
+    def forget_all(self) -> None:
+        """In a forked copy of this process: they are the parent's children, not ours."""
+        for entry in self._entries.values():
+            if entry.pidfd >= 0:
+                os.close(entry.pidfd)
+        self._entries = {}
+        self._lock = threading.Lock()
+        self._thread = None
+        self._sweeps = 0
+        self.others = set()
+
 
 TABLE = WaitTable()
+os.register_at_fork(after_in_child=TABLE.forget_all)

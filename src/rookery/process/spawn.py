@@ -17,16 +17,16 @@ from _posixsubprocess import fork_exec  # here, not at the first start: there ma
 from collections import namedtuple
 
 from rookery import errors
-from rookery._os import kernel
+from rookery._os import features, kernel
+from rookery.process.environment import Environment
 from rookery.process.gate import placing_fds, through_gate
 from rookery.process.lookup import candidates, exists, explain, find
+from rookery.process.spec import SpawnSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import NamedTuple
-
-    from rookery.process.spec import SpawnSpec
+    from typing import Any, NamedTuple
 
     class Spawned(NamedTuple):
         """A process that has passed exec; pidfd is -1 where the kernel has none."""
@@ -38,6 +38,7 @@ else:
     Spawned = namedtuple("Spawned", "pid pidfd start_time")  # noqa: PYI024 - typing costs the keeper 5 ms
 
 _STANDARD = 3
+_NAMES_TO_TRY = 2000
 # Before 3.12 the child does not say which call before exec it was; with these numbers it can only have been chdir.
 _OF_CHDIR = {errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
@@ -45,7 +46,7 @@ _OF_CHDIR = {errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAME
 def spawn_process(
     spec: SpawnSpec, fds: Mapping[int, int], *, filler: int = -1, open_files: int | None = None
 ) -> Spawned:
-    """Start it and return once exec has succeeded.
+    """Start it and return once exec has succeeded (it may still be at its last steps).
 
     fds: {child's number: descriptor of ours}; they stay ours, and open. filler: where this process runs a single
     thread and keeps all low numbers occupied by copies of this descriptor (the keeper, see fill_low_numbers), the
@@ -53,34 +54,36 @@ def spawn_process(
     child. open_files: the child's soft limit of open files, default ours.
     Raises SpawnError (and what derives from it); then nothing of the process is left behind.
     """
-    _check(spec)
+    env = _check(spec)
     argv = list(spec.argv)
     moves = sorted(number for number, fd in fds.items() if number >= _STANDARD and number != fd)
     # A number that is one of our own descriptors (more numbers than were filled) is not put in place here.
     in_place = filler >= 0 and all(_is_filled(number, filler) for number in moves)
-    if spec.rlimits or (moves and not in_place):
+    is_gated = bool(spec.rlimits or spec.pty)
+    if is_gated or (moves and not in_place):
         if find(argv[0], spec.env, spec.cwd) is None:  # a gate would only say 127
             number = errno.EACCES if exists(argv[0], spec.env, spec.cwd) else errno.ENOENT
             raise explain(number, argv, stage="exec", env=spec.env, cwd=spec.cwd)
-        if spec.rlimits:
-            argv = _limited(spec, argv)
+        if is_gated:
+            argv = _gated(spec, argv)
+    before = kernel.ticks()
     try:
         if in_place or not moves:
-            pid = _spawn_in_place(spec, argv, fds, moves, filler, open_files)
+            pid = _spawn_in_place(spec, argv, env, fds, moves, filler, open_files)
         else:
-            pid = _spawn_placing(spec, argv, fds, moves, open_files)
+            pid = _spawn_placing(spec, argv, env, fds, moves, open_files)
     except OSError as error:  # no descriptors for what the start itself needs
         raise explain(error.errno or 0, spec.argv, stage="fork", env=spec.env, cwd=spec.cwd) from None
     try:
-        return own(pid)
+        return own(pid, _same_tick(before))
     except OSError as error:
         _undo(pid)
         raise explain(error.errno or 0, spec.argv, stage="fork", env=spec.env, cwd=spec.cwd) from None
 
 
-def _limited(spec: SpawnSpec, argv: Sequence[str]) -> list[str]:
+def _gated(spec: SpawnSpec, argv: Sequence[str]) -> list[str]:
     try:
-        return through_gate(argv, spec.rlimits, env=os.environ if spec.env is None else spec.env)
+        return through_gate(argv, spec.rlimits, env=os.environ if spec.env is None else spec.env, pty=spec.pty)
     except ValueError as error:
         raise errors.SpawnError(str(error), argv=spec.argv, cwd=spec.cwd) from None
 
@@ -88,6 +91,7 @@ def _limited(spec: SpawnSpec, argv: Sequence[str]) -> list[str]:
 def _spawn_in_place(
     spec: SpawnSpec,
     argv: Sequence[str],
+    env: list[bytes] | None,
     fds: Mapping[int, int],
     moves: Sequence[int],
     filler: int,
@@ -97,14 +101,19 @@ def _spawn_in_place(
     try:
         for number in moves:
             os.dup2(fds[number], number, inheritable=False)
-        return _fork_exec(spec, argv, fds, keep, open_files)
+        return _fork_exec(spec, argv, env, fds, keep, open_files)
     finally:
         for number in moves:
             os.dup2(filler, number, inheritable=False)
 
 
 def _spawn_placing(
-    spec: SpawnSpec, argv: Sequence[str], fds: Mapping[int, int], moves: Sequence[int], open_files: int | None
+    spec: SpawnSpec,
+    argv: Sequence[str],
+    env: list[bytes] | None,
+    fds: Mapping[int, int],
+    moves: Sequence[int],
+    open_files: int | None,
 ) -> int:
     copies: list[tuple[int, int]] = []
     try:
@@ -113,7 +122,7 @@ def _spawn_placing(
         keep = {number for number in fds if number >= _STANDARD and number not in moves}
         keep |= {fd for fd, _ in copies}
         argv = placing_fds(argv, copies, env=os.environ if spec.env is None else spec.env)
-        return _fork_exec(spec, argv, fds, tuple(sorted(keep)), open_files)
+        return _fork_exec(spec, argv, env, fds, tuple(sorted(keep)), open_files)
     finally:
         for fd, _ in copies:
             os.close(fd)
@@ -138,8 +147,20 @@ def fill_low_numbers(below: int) -> int:
     return filler
 
 
-def own(pid: int) -> Spawned:
+def _same_tick(before: int | None) -> int | None:
+    """The child's start time by the clock, where there was one tick only in which it can have started.
+
+    Its line in /proc could be read in place of that, but while it is at the last steps of its exec that waits for it.
+    """
+    if before is None or before != kernel.ticks() or not _suspends() or not features.known().get("start_clock"):
+        return None
+    return before
+
+
+def own(pid: int, start_time: int | None = None) -> Spawned:
     """Take hold of a child that was just started: its pidfd and its start time, while it cannot be reaped yet.
+
+    start_time: where it is known already.
 
     Raises OSError where there is no descriptor left for it.
     """
@@ -148,7 +169,7 @@ def own(pid: int) -> Spawned:
     except ProcessLookupError:  # ended already, and the kernel reaps for us: SIGCHLD is ignored
         pidfd = -1
     try:
-        return Spawned(pid, pidfd, kernel.start_time(pid) or 0)
+        return Spawned(pid, pidfd, start_time if start_time is not None else kernel.start_time(pid) or 0)
     except OSError:
         if pidfd >= 0:
             os.close(pidfd)
@@ -182,19 +203,36 @@ def move_above(fd: int, number: int) -> int:
     return moved
 
 
-def _check(spec: SpawnSpec) -> None:
+def _check(spec: SpawnSpec) -> list[bytes] | None:
+    """See that it can be passed on; the environment as the kernel wants it."""
     if not spec.argv or not spec.argv[0]:
         raise errors.SpawnError("the command is empty", argv=spec.argv)
     for part in spec.argv:
         if not _is_passable(part):
             raise errors.SpawnError(f"the argument {part!r} holds what no argument can", argv=spec.argv)
-    for key, value in (spec.env or {}).items():
-        if "=" in key or not key or not _is_passable(key + value):
-            raise errors.SpawnError(f"the environment variable {key!r} cannot be passed on", argv=spec.argv)
+    env = _encoded(spec)
     if spec.cwd is not None and not _is_passable(spec.cwd):
         raise errors.DirectoryMissing(f"cannot work in {spec.cwd!r}", argv=spec.argv, cwd=spec.cwd)
     if not candidates(spec.argv[0], spec.env):  # exec would be asked for nothing, and answer anything
         raise errors.CommandNotFound(spec.argv, cwd=spec.cwd)
+    return env
+
+
+def _encoded(spec: SpawnSpec) -> list[bytes] | None:
+    if spec.env is None:
+        return None
+    if isinstance(spec.env, Environment):
+        return spec.env.block
+    block = []
+    for key, value in spec.env.items():
+        try:
+            entry = os.fsencode(f"{key}={value}")
+        except UnicodeEncodeError:
+            entry = b"\0"
+        if b"\0" in entry or "=" in key or not key:
+            raise errors.SpawnError(f"the environment variable {key!r} cannot be passed on", argv=spec.argv)
+        block.append(entry)
+    return block
 
 
 def _is_passable(text: str) -> bool:
@@ -208,52 +246,46 @@ def _is_passable(text: str) -> bool:
 def _fork_exec(
     spec: SpawnSpec,
     argv: Sequence[str],
+    env: list[bytes] | None,
     fds: Mapping[int, int],
     high: tuple[int, ...],
     open_files: int | None,
 ) -> int:
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    null = -1
+    if any(number not in fds for number in range(_STANDARD)):
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     # exec's failure comes back through this pipe; both ends close on exec, so its end of file is success.
     try:
         error_read, error_write = os.pipe()
     except OSError:
-        os.close(null)
+        if null >= 0:
+            os.close(null)
         raise
     pid = 0
     try:
         if error_write < _STANDARD:  # the child must not find it at a standard number
             error_write = move_above(error_write, _STANDARD - 1)
-        env = None if spec.env is None else [os.fsencode(f"{key}={value}") for key, value in spec.env.items()]
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        try:
-            if open_files is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (min(open_files, hard), hard))
-            pid = _call_fork_exec(
-                [os.fsencode(part) for part in argv],
-                tuple(os.fsencode(path) for path in candidates(argv[0], spec.env)),
-                tuple(sorted((*high, error_write))),
-                None if spec.cwd is None else os.fsencode(spec.cwd),
-                env,
-                [fds.get(number, null) for number in range(_STANDARD)],
-                (error_read, error_write),
-                spec,
-            )
-        except OSError as error:
-            raise explain(error.errno or 0, spec.argv, stage="fork", env=spec.env, cwd=spec.cwd) from None
-        finally:
-            if open_files is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        arguments = (
+            [os.fsencode(part) for part in argv],
+            tuple(os.fsencode(path) for path in candidates(argv[0], spec.env)),
+            tuple(sorted((*high, error_write))),
+            None if spec.cwd is None else os.fsencode(spec.cwd),
+            env,
+            [fds.get(number, null) for number in range(_STANDARD)],
+            (error_read, error_write),
+            spec,
+        )
+        pid = _fork(arguments, spec, open_files)
         os.close(error_write)
         error_write = -1
-        report = b""
-        while chunk := os.read(error_read, 4096):
-            report += chunk
+        report = _report(error_read, spec)
     except BaseException:  # a signal handler of theirs raised: nobody would own the child
         if pid:
             _undo(pid)
         raise
     finally:
-        os.close(null)
+        if null >= 0:
+            os.close(null)
         os.close(error_read)
         if error_write >= 0:
             os.close(error_write)
@@ -261,6 +293,71 @@ def _fork_exec(
         _reap(pid)  # it has only its _exit left to do
         raise _from_report(report, spec)
     return pid
+
+
+def _report(error_read: int, spec: SpawnSpec) -> bytes:
+    """What the child says of its failure; b"" where it has none."""
+    if spec.uid is None and spec.gid is None and spec.groups is None and _suspends():
+        # We were suspended until exec could not fail any more, or the child had said all and was gone. The end of
+        # the file comes later, when the child gets a CPU to finish its exec on; with many at once that takes long.
+        os.set_blocking(error_read, False)
+    report = b""
+    try:
+        while chunk := os.read(error_read, 4096):
+            report += chunk
+    except BlockingIOError:
+        pass
+    return report
+
+
+def _suspends() -> bool:
+    return features.has("vfork", _probe_vfork)
+
+
+def _probe_vfork() -> bool:
+    """Whether fork_exec comes back after exec only: a child that tries thousands of names has said so by then."""
+    names = tuple(b"/nonexistent/%d" % number for number in range(_NAMES_TO_TRY))
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    error_read, error_write = os.pipe()
+    try:
+        ends = (error_read, error_write)
+        spec = SpawnSpec(("",))
+        before = kernel.ticks()
+        pid = _call_fork_exec([b""], names, (error_write,), None, [], [null] * _STANDARD, ends, spec)
+        os.set_blocking(error_read, False)
+        try:
+            is_there = bool(os.read(error_read, 1))
+        except BlockingIOError:
+            is_there = False
+        told = kernel.start_time(pid)
+        features.has("start_clock", lambda: before is not None and told is not None and 0 <= told - before <= 1)
+        _reap(pid)
+    finally:
+        for fd in (null, error_read, error_write):
+            os.close(fd)
+    return is_there
+
+
+def _fork(arguments: tuple[Any, ...], spec: SpawnSpec, open_files: int | None) -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE) if open_files is not None else (0, 0)
+    try:
+        if open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(open_files, hard), hard))
+        if spec.nice is not None or spec.affinity is not None:
+            return kernel.start_scheduled(spec.nice, spec.affinity, lambda: _call_fork_exec(*arguments))
+        return _call_fork_exec(*arguments)
+    except OSError as error:
+        if spec.affinity is not None and error.errno == errno.EINVAL:
+            raise errors.SpawnError(
+                f"there is none of the CPUs {', '.join(map(str, spec.affinity))}",
+                argv=spec.argv,
+                errno=errno.EINVAL,
+                hint="see: nproc --all",
+            ) from None
+        raise explain(error.errno or 0, spec.argv, stage="fork", env=spec.env, cwd=spec.cwd) from None
+    finally:
+        if open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _from_report(report: bytes, spec: SpawnSpec) -> errors.SpawnError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rookery.errors import StopFailed
 from rookery.lifecycle.stop import SIGKILL
+from rookery.process.kill import ROUNDS, kill_now, members_of, try_signal
 
 if TYPE_CHECKING:
     from rookery._base.clock import Clock
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     Member = tuple[int, int]
 
+__all__ = ["is_gone", "kill_now", "stop", "sweep"]
+
 _FIRST_LOOK = 0.005
 _LAST_LOOK = 0.1
-_ROUNDS = 20
 
 
 async def stop(handle: Handle, tree: Tree, plan: StopPlan, clock: Clock) -> bool:
@@ -45,59 +47,32 @@ async def sweep(tree: Tree, clock: Clock) -> list[int]:
     """Kill what a leader that went by itself left behind; return the pids. It may go on forking: look again."""
     killed: list[int] = []
     pause = _FIRST_LOOK
-    for _ in range(_ROUNDS):
-        members = _members(tree)
+    for _ in range(ROUNDS):
+        members = members_of(tree)
         if members is not None and not members:
             break
         for member in members or ():
-            if _try(tree, member, SIGKILL) and member[0] not in killed:
+            if try_signal(tree, member, SIGKILL) and member[0] not in killed:
                 killed.append(member[0])
         await clock.sleep(pause)
         pause = min(pause * 2, _LAST_LOOK)
     return killed
 
 
-def kill_now(tree: Tree) -> None:
-    """SIGKILL to everything of the tree, without waiting for the ends; for whoever has no time left."""
-    killed: set[Member] = set()
-    for _ in range(_ROUNDS):
-        members = _members(tree)
-        if members is None or killed.issuperset(members):
-            return
-        for member in members:
-            _try(tree, member, SIGKILL)
-        killed.update(members)
-
-
 def is_gone(tree: Tree) -> bool:
     """Whether nothing of the tree is left."""
-    return _members(tree) == []
+    return members_of(tree) == []
 
 
 def _signal(step: Step, handle: Handle, tree: Tree) -> None:
     # Looked for before the leader hears of it: when he is gone his children are no longer his.
-    members = _members(tree) or []
+    members = members_of(tree) or []
     # The leader first: he may end his children in his own order.
     _try_leader(handle, step.signal)
     if step.to == "tree":
         for member in members:
             if member != (handle.pid, handle.start_time):
-                _try(tree, member, step.signal)
-
-
-def _members(tree: Tree) -> list[Member] | None:
-    """Who is there; None where there are no descriptors left to look with."""
-    try:
-        return tree.members()
-    except OSError:
-        return None
-
-
-def _try(tree: Tree, member: Member, number: int) -> bool:
-    try:
-        return tree.signal(member, number)
-    except OSError:  # a setuid program of theirs, or no descriptor left: whoever is left is seen by the next look
-        return False
+                try_signal(tree, member, step.signal)
 
 
 def _try_leader(handle: Handle, number: int) -> None:
@@ -117,18 +92,18 @@ async def _wait_gone(step: Step, handle: Handle, tree: Tree, clock: Clock) -> li
         while True:
             remaining = deadline - clock.monotonic()
             if leader.done():
-                left = _members(tree)
+                left = members_of(tree)
                 if left is not None and (not left or step.to == "leader"):
                     return left
                 if remaining <= 0:
                     return left or [identity]
                 if step.signal == SIGKILL:  # what was forked while we killed
                     for member in left or ():
-                        _try(tree, member, SIGKILL)
+                        try_signal(tree, member, SIGKILL)
                 await clock.sleep(min(pause, remaining))
                 pause = min(pause * 2, _LAST_LOOK)
             elif remaining <= 0:
-                return _members(tree) or [identity]
+                return members_of(tree) or [identity]
             else:
                 timer = asyncio.ensure_future(clock.sleep(remaining))
                 try:

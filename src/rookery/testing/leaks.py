@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from rookery._os import kernel
+from rookery.process.guard import GUARD
 
 _SETTLE = 1.0
 _PAUSE = 0.01
@@ -53,7 +54,7 @@ def _fds() -> dict[int, str]:
         for name in os.listdir("/proc/self/fd"):
             with suppress(OSError):  # the listing's own
                 target = os.readlink(f"/proc/self/fd/{name}")
-                if not target.startswith("/proc/"):
+                if not target.startswith("/proc/") and int(name) != GUARD.fd:
                     found[int(name)] = target
     return found
 
@@ -64,6 +65,8 @@ def _descendants() -> dict[int, str]:
     waiting = kernel.children(os.getpid())
     while waiting:
         pid = waiting.pop()
+        if pid == GUARD.pid:  # one for each process that has children, and it goes with it
+            continue
         facts = kernel.facts(pid)
         if facts is not None:
             found[pid] = f"{facts.state} {' '.join(kernel.command_line(pid)) or facts.name}"

@@ -1,0 +1,115 @@
+"""This side of the guardian: it is started with the first child that needs it, and told who lives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+from rookery import errors
+from rookery._base.ids import new_scope
+from rookery._os import kernel
+from rookery.process.reaper import TABLE
+from rookery.process.spawn import spawn_process
+from rookery.process.spec import SpawnSpec
+
+NAME = "rookery-guardian"
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.process.guardian import main; main()"
+
+
+class Guard:
+    """The guardian of this process, and the scope of its children's cookies. Thread-safe.
+
+    Where it cannot be started (no processes, no descriptors left) children go on without one.
+    """
+
+    def __init__(self) -> None:
+        self.scope = new_scope()
+        self.pid: int | None = None
+        self._start_time = 0
+        self._fd = -1
+        self._known: dict[tuple[int, int], str] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @property
+    def fd(self) -> int:
+        """Our end of its pipe, or -1."""
+        return self._fd
+
+    def cookie(self, *, detached: bool = False) -> str:
+        """The cookie of the next child; a detached one is in a scope that nobody guards."""
+        self._count += 1
+        return f"{new_scope() if detached else self.scope}:c{self._count}:1"
+
+    def watch(self, pid: int, start_time: int, cookie: str) -> None:
+        """See that this child does not outlive us; starts the guardian where there is none."""
+        with self._lock:
+            self._known[pid, start_time] = cookie
+            if self._fd < 0 or not self._tell(_line("+", pid, start_time, cookie)):
+                self._start()
+
+    def forget(self, pid: int, start_time: int) -> None:
+        """This child and its tree have ended."""
+        with self._lock:
+            if self._known.pop((pid, start_time), None) is not None and self._fd >= 0:
+                self._tell(_line("-", pid, start_time, ""))
+
+    def _tell(self, line: bytes) -> bool:
+        """Whether it was told. Lines are shorter than what a pipe takes in one piece."""
+        try:
+            os.write(self._fd, line)
+        except BlockingIOError:  # it is stopped (SIGSTOP), or starved: the next one is told everything
+            return False
+        except OSError:  # it was killed
+            return False
+        return True
+
+    def _start(self) -> None:
+        self._let_go()
+        read, self._fd = os.pipe()
+        try:
+            # The environment is ours: where we are somebody's child in turn, it is found by that somebody's cookie.
+            argv = (sys.executable, "-I", "-S", "-c", _CODE, _ROOT, NAME, self.scope)
+            spawned = spawn_process(SpawnSpec(argv, cwd="/"), {0: read})
+        except (errors.SpawnError, OSError):
+            os.close(self._fd)
+            self._fd = -1
+            return
+        finally:
+            os.close(read)
+        if spawned.pidfd >= 0:
+            os.close(spawned.pidfd)
+        self.pid, self._start_time = spawned.pid, spawned.start_time
+        TABLE.others.add(spawned.pid)
+        for (pid, start_time), cookie in self._known.items():
+            os.write(self._fd, _line("+", pid, start_time, cookie))
+        os.set_blocking(self._fd, False)
+
+    def _let_go(self) -> None:
+        """Of a guardian that does not listen. One that lives on would take the end of its pipe for ours: end it."""
+        if self.pid is None:
+            return
+        kernel.signal_process(self.pid, self._start_time, signal.SIGKILL)
+        with suppress(ChildProcessError):  # somebody waited for all children
+            os.waitpid(self.pid, 0)
+        TABLE.others.discard(self.pid)
+        os.close(self._fd)
+        self.pid, self._fd = None, -1
+
+    def leave_to_parent(self) -> None:
+        """In a forked copy of this process: the pipe is to end with the parent, and our children are not its."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self.__init__()  # type: ignore[misc]
+
+
+def _line(verb: str, pid: int, start_time: int, cookie: str) -> bytes:
+    return f"{verb} {pid} {start_time} {cookie}\n".encode()
+
+
+GUARD = Guard()
+os.register_at_fork(after_in_child=GUARD.leave_to_parent)
