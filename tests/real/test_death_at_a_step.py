@@ -12,14 +12,24 @@ pytestmark = [pytest.mark.real, needs_linux, pytest.mark.timeout(120)]
 APPS, UNIT = "apps/manager.py", "supervise/unit.py"
 PLUMBING, STORE = "daemon/manager/plumbing.py", "daemon/manager/store.py"
 KEEPER, SETTLE = "daemon/manager/keeper_client.py", "apps/settle.py"
-STARTING, ENDING = {"start", "restart", "more"}, {"stop", "restart", "fewer"}
+STARTING, ENDING = {"start", "restart", "more"}, {"stop", "restart", "fewer", "scale"}
 APPLYING, ANY = {"start", "more", "fewer"}, STARTING | ENDING
+WRITTEN_FIRST, GOING = APPLYING | {"scale"}, {"fewer", "scale"}
 
 STEPS = {  # the file, the line before which it dies, and which requests come by
-    "applied, not saved": (APPS, "            await self._save()\n            act = ", APPLYING),
+    "applied, not saved": (
+        APPS,
+        "        await self._save()\n        return await asyncio.gather(*(self._delete(",
+        WRITTEN_FIRST,
+    ),
     "applied and saved": (APPS, "            act = self._restart if is_changed", APPLYING),
+    "marked, not deleted": (APPS, "        return await asyncio.gather(*(self._delete(one) for one in chosen", GOING),
     "acted, nothing done": (APPS, "            gone = [\n", {"stop", "restart"}),
-    "between stop and start": (UNIT, "            await self._start()\n            self.restarts += was_up\n", {"restart"}),
+    "between stop and start": (
+        UNIT,
+        "            await self._start()\n            self.restarts += was_up\n",
+        {"restart"},
+    ),
     "before its pipes": (UNIT, "            spec = await self._plumbing.prepare(", STARTING),
     "pipes made, not kept": (PLUMBING, "            await self._keeper.put(names, fds)\n", STARTING),
     "pipes kept, nobody reads": (PLUMBING, "                self._began_at = _size(", STARTING),
@@ -30,7 +40,7 @@ STEPS = {  # the file, the line before which it dies, and which requests come by
     "flushed, pipes kept": (PLUMBING, "        self._keeper.drop([*self._log_names(generation)", ENDING),
     "output put away": (UNIT, "        self.last_exit = LastExit(status, reason,", ENDING),
     "exit noted": (UNIT, "        self._move(Event.GONE, reason)\n", ENDING),
-    "stopped, not deleted": (APPS, "        await one.unit.close()\n        one.app.instances.remove", {"fewer"}),
+    "stopped, not deleted": (APPS, "        await one.unit.close()\n        one.app.instances.remove", GOING),
     "before a write": (STORE, "                await asyncio.to_thread(write, self._path", ANY),
     "in the middle of a write": ("_base/atomic.py", "        if keep_backup:\n", ANY),
     "after a write": (STORE, '                self.problem = ""\n', ANY),
@@ -60,6 +70,8 @@ class App:
         self.rook, self.folder = rook, folder
 
     def words(self, verb):
+        if verb == "scale":
+            return ["scale", "web", "1"]
         count = {"start": 1, "more": 2, "fewer": 1}.get(verb)
         if count is None:
             return [verb, "web", *(["--wait", "started"] if verb == "restart" else [])]
@@ -69,7 +81,7 @@ class App:
 
     def prepare(self, verb):
         """Bring it to where the request has something to do."""
-        self.rook.ok(*self.words("more" if verb == "fewer" else "start"))
+        self.rook.ok(*self.words("more" if verb in GOING else "start"))
         if verb == "start":
             self.rook.ok("stop", "web")
 

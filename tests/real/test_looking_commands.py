@@ -214,3 +214,12 @@ def test_names_for_the_shell_with_and_without_a_manager(rook, tmp_path):
     rook.ok("kill")
     assert rook.ok("completion", "--names").split() == names
     assert rook.processes() == {}
+
+
+def test_following_events_ends_when_nobody_reads_them_any_more(rook):
+    """Though no other event comes by which it would notice."""
+    rook.start("idle.sh", "web")
+    with rook.popen("events", "-f", "--type", "start") as following:
+        assert "started with pid" in following.stdout.readline()
+        following.stdout.close()
+        assert following.wait(DEADLINE) == 1

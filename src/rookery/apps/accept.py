@@ -34,7 +34,7 @@ def accept(raws: list[msgspec.Raw], present: Iterable[AppSpec] = ()) -> list[App
 def _decode(raw: msgspec.Raw) -> AppSpec:
     try:
         spec = msgspec.json.decode(raw, type=AppSpec)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise errors.ConfigError(f"an app is not described well: {error}") from None
     try:
         check_name(spec.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rookery.apps.queue import Operations
-from rookery.apps.state import Desired, SavedApp, SavedInstance
+from rookery.apps.state import Desired, Pending, SavedApp, SavedInstance
 from rookery.apps.translate import exit_info, restart_policy, stop_plan
 from rookery.control.messages import InstanceRow, Outcome
 from rookery.lifecycle.hints import Streak
@@ -34,12 +34,19 @@ class Instance:
         self.index = index
         self.unit = unit
         self.desired: Desired = "stopped"
+        self.pending: Pending = ""
+        """What is being done with it and has to be done, also by the next manager."""
         self.usage: Usage | None = None
         self.status = ""
         """What it says of itself (STATUS= on its notify socket)."""
         self.streak = Streak()
         """Its last exits that were alike."""
         self.plumbing = plumbing
+
+    def want(self, desired: Desired, pending: Pending = "") -> None:
+        """A person wants it to be so."""
+        self.desired = desired
+        self.pending = pending
 
     def hear(self, words: Mapping[str, str]) -> bool:
         """It has said something on its notify socket (sd_notify's words); whether that made it ready."""
@@ -84,6 +91,7 @@ class Instance:
             index=self.index,
             generation=unit.generation,
             desired=self.desired,
+            pending=self.pending,
             pid=unit.pid,
             start_time=unit.start_time,
             started_at=None if unit.uptime is None else now - unit.uptime,

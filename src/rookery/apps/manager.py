@@ -13,7 +13,7 @@ from rookery.apps.app import App, Begun, Instance
 from rookery.apps.events import Events
 from rookery.apps.log_clash import check_log_files
 from rookery.apps.scaling import instances_wanted, resized
-from rookery.apps.settle import Asked, gather_outcomes
+from rookery.apps.settle import Asked, gather_outcomes, note
 from rookery.apps.story import tell
 from rookery.apps.translate import restart_policy, spawn_spec, stop_plan
 from rookery.config.selectors import Target, select
@@ -23,7 +23,7 @@ from rookery.lifecycle.state import State
 from rookery.supervise.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from rookery._base.clock import Clock
     from rookery.config.spec import AppSpec
@@ -200,19 +200,13 @@ class AppManager:
             is_changed = msgspec.structs.replace(app.spec, instances=spec.instances, origin=spec.origin) != spec
             app.describe(spec, base_env)
             app.held = False
-            surplus = [one for one in app.instances if one.index >= spec.instances]
-            begun = await asyncio.gather(*(self._delete(one) for one in surplus))
-            have = {one.index for one in app.instances}
-            for index in range(spec.instances):
-                if index not in have:
-                    self.new_instance(app, index)
-            for one in app.instances:
-                one.desired = "running"
-            # On disk before anything runs: a manager that dies in between is followed by one that knows what it meant.
-            self._changed()
-            await self._save()
+            surplus, _ = self._resize(app, spec.instances)
+            staying = [one for one in app.instances if one not in surplus]
+            for one in staying:
+                one.want("running", "restart" if is_changed else "")
+            begun = await self._dismiss(surplus)  # on disk before anything runs
             act = self._restart if is_changed else self._start
-            return begun + await asyncio.gather(*(act(one) for one in app.instances))
+            return begun + await asyncio.gather(*(act(one) for one in staying))
 
         return work
 
@@ -232,7 +226,7 @@ class AppManager:
         return await self._outcomes(work, request.wait, request.timeout)
 
     def _each(self, verb: Verb, app: App, chosen: list[Instance], base_env: dict[str, str] | None = None) -> Work:
-        do = {"start": self._start, "stop": self._stop, "restart": self._restart, "delete": self._delete}[verb]
+        do = {"start": self._start, "stop": self._stop, "restart": self._restart}.get(verb)
 
         async def work() -> list[Begun]:
             present = [one for one in chosen if one in app.instances]  # a delete may have been in the queue before us
@@ -242,16 +236,18 @@ class AppManager:
                 if app.held and present:  # the others stay down, also for the next manager
                     app.held = False
                     for one in app.instances:
-                        one.desired = "stopped"
+                        one.want("stopped")
                 for one in present:
-                    one.desired = "running"
+                    one.want("running", "restart" if verb == "restart" and base_env is not None else "")
             elif verb == "stop":
                 for one in present:
-                    one.desired = "stopped"
+                    one.want("stopped")
             self._changed()
             gone = [
                 Begun(one, "deleted" if verb in ("stop", "delete") else "gone") for one in chosen if one not in present
             ]
+            if do is None:
+                return gone + await self._dismiss(present)
             return gone + await asyncio.gather(*(do(one) for one in present))
 
         return work
@@ -268,6 +264,7 @@ class AppManager:
         was_up = one.unit.state in (State.RUNNING, State.BACKOFF)
         one.streak = Streak()
         await one.unit.restart()
+        one.pending = ""
         return Begun(one, "restarted" if was_up else "started", one.unit.crashes)
 
     async def _stop(self, one: Instance) -> Begun:
@@ -284,6 +281,32 @@ class AppManager:
         self.events.add("delete", one, reason="deleted")
         self._changed()
         return Begun(one, "deleted")
+
+    async def _dismiss(self, chosen: Sequence[Instance]) -> list[Begun]:
+        """Write down what is meant, then delete these: a manager that dies in between is followed by one that knows."""
+        for one in chosen:
+            one.want("stopped", "delete")
+        self._changed()
+        await self._save()
+        return await asyncio.gather(*(self._delete(one) for one in chosen))
+
+    def _resize(self, app: App, count: int) -> tuple[list[Instance], list[Instance]]:
+        """Have so many slots: which go (they are there yet), and which are new."""
+        indexes, missing = resized([one.index for one in app.instances], count)
+        surplus = [one for one in app.instances if one.index in indexes]
+        return surplus, [self.new_instance(app, index) for index in missing]
+
+    def go_on(self, app: App) -> None:
+        """Do what was begun with instances of an app when the manager before died."""
+        begun = [one for one in app.instances if one.pending == "delete" or (one.pending and not app.held)]
+        if not begun:
+            return
+
+        async def work() -> list[Begun]:
+            do = {"delete": self._delete, "restart": self._restart}
+            return await asyncio.gather(*(do[one.pending](one) for one in begun if one.pending))
+
+        asyncio.ensure_future(app.operations.do(object(), work)).add_done_callback(note)
 
     async def scale(self, request: ScaleRequest) -> ActionResult:
         """See Service."""
@@ -303,19 +326,16 @@ class AppManager:
             before, count = len(app.instances), wanted(len(app.instances))
             larger = msgspec.structs.replace(app.spec, instances=count)
             check_log_files([larger], [other.spec for other in self.apps.values()])
-            surplus, missing = resized([one.index for one in app.instances], count)
             app.describe(larger, app.base_env)
             is_up = not app.held and any(one.desired == "running" for one in app.instances)
-            begun = await asyncio.gather(*(self._delete(one) for one in list(app.instances) if one.index in surplus))
-            new = [self.new_instance(app, index) for index in missing]
+            surplus, new = self._resize(app, count)
             for one in new:
-                one.desired = "running" if is_up else "stopped"
+                one.want("running" if is_up else "stopped")
             name, namespace = app.spec.name, app.spec.namespace
             self.events.add(
                 "scale", name=name, namespace=namespace, before=str(before), after=str(count), reason="asked to scale"
             )
-            self._changed()
-            await self._save()
+            begun = await self._dismiss(surplus)
             if not is_up:
                 return [*begun, *(Begun(one, "added") for one in new)]
             return [*begun, *await asyncio.gather(*(self._start(one) for one in new))]

@@ -77,7 +77,7 @@ async def restore(
         app.held = app_saved.held or not is_same_boot
         for saved in by_app.get(app_saved.name, []):
             instance = manager.new_instance(app, saved.index, saved.id)
-            instance.desired = saved.desired
+            instance.want(saved.desired, saved.pending)
             unit = instance.unit
             unit.generation = max(saved.generation, used.get(unit.key, 0))
             unit.restarts = saved.restarts
@@ -86,6 +86,7 @@ async def restore(
                 status = unit.last_exit.status
                 instance.streak = Streak(status.code, status.signal, saved.last_exit.repeats)
             await _resume(manager, instance, saved, survivors.get(unit.key))
+        manager.go_on(app)
 
 
 async def _resume(manager: AppManager, instance: Instance, saved: SavedInstance, survivor: Survivor | None) -> None:
@@ -96,9 +97,11 @@ async def _resume(manager: AppManager, instance: Instance, saved: SavedInstance,
         await survivor.recover()
         uptime = max(0.0, manager.clock.wall() - survivor.started_at)
         is_ready = saved.ready and survivor.generation == saved.generation
-        unit.adopt(survivor.handle(), survivor.generation, uptime=uptime, is_ready=is_ready)
-        if not is_wanted:  # the manager before was about to stop it
+        if (
+            not is_wanted
+        ):  # the manager before was about to stop it; asked first, or one that has ended is started again
             asyncio.ensure_future(_stop(instance))  # noqa: RUF006 - the unit keeps the operation
+        unit.adopt(survivor.handle(), survivor.generation, uptime=uptime, is_ready=is_ready)
         return
     if survivor is not None:
         survivor.handle().close()

@@ -44,12 +44,12 @@ async def gather_outcomes(
     running = {asyncio.ensure_future(one.run): one for one in work}
     if wait == "none" or not running:
         for unheard in running:
-            unheard.add_done_callback(_note)
+            unheard.add_done_callback(note)
         await asyncio.sleep(0)  # let them get into their queues
         return ActionResult(outcomes=[])
     _, late = await asyncio.wait(running, timeout=timeout)
     for unheard in late:
-        unheard.add_done_callback(_note)
+        unheard.add_done_callback(note)
     failed = [error for run in running if run not in late and (error := run.exception()) is not None]
     if failed:
         raise failed[0]
@@ -74,7 +74,7 @@ async def gather_outcomes(
     return ActionResult(outcomes=sorted(outcomes, key=lambda one: (one.name, one.index)), expired=expired)
 
 
-def _note(task: asyncio.Task[list[Begun]]) -> None:
+def note(task: asyncio.Task[list[Begun]]) -> None:
     """How an operation went for which nobody waits any more."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning("what nobody waited for has failed: %s", error)

@@ -11,16 +11,21 @@ from rookery.control.messages import ExitInfo
 
 VERSION = 1
 Desired = Literal["running", "stopped"]
+Pending = Literal["", "restart", "delete"]
 
 
 class SavedInstance(msgspec.Struct, kw_only=True):
-    """One instance. started_at: wall time; pid and start_time are None while there is no process."""
+    """One instance. started_at: wall time; pid and start_time are None while there is no process.
+
+    pending: what was begun with it; whoever reads this goes on with it.
+    """
 
     id: int
     app: str
     index: int
     generation: int = 0
     desired: Desired = "running"
+    pending: Pending = ""
     pid: int | None = None
     start_time: int | None = None
     started_at: float | None = None

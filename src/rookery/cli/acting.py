@@ -6,7 +6,7 @@ import os
 
 from rookery.cli.output import report, say
 from rookery.cli.parser import Parser, add_json, add_waiting
-from rookery.cli.selecting import SELECTOR_HELP, selectors
+from rookery.cli.selecting import SELECTOR_HELP, check_named, selectors
 from rookery.control import places
 from rookery.control.client import Client
 from rookery.control.launch import ensure_manager, has_apps
@@ -30,8 +30,7 @@ def act(verb: str, argv: Sequence[str], *, about: str, examples: Sequence[str]) 
     add_waiting(parser)
     add_json(parser)
     options = parser.parse(argv)
-    if not options.selectors:
-        raise UsageError(f"rook {verb} needs to know which apps", hint=f"a name or an id, or: rook {verb} all")
+    check_named(verb, options.selectors)
     base_env = None
     if verb == "restart":
         base_env = _base_env(update=options.update_env, inherit_all=options.inherit_env)

@@ -128,7 +128,8 @@ class Reading:
 
     def _history(self, readers: list[Reader] | None = None) -> None:
         request = self._request
-        for reader, chunk in self._merge.history(readers, with_rest=not (request.follow or request.cursor)):
+        with_rest = request.lines != 0 and not (request.follow or request.cursor)
+        for reader, chunk in self._merge.history(readers, with_rest=with_rest):
             self._write(reader, chunk)
         self._output.flush()
 

@@ -6,6 +6,7 @@ import json
 import zlib
 from typing import NamedTuple
 
+from rookery.cli.output import LABEL_COLOURS
 from rookery.cli.terminal_text import RESET, tamed, without_colours
 from rookery.logs.records import TIME_WIDTH, Recorder, iso
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from rookery.logs.feeds import Feed
     from rookery.logs.follow import Chunk
 
-_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _RED = 31
 
 
@@ -102,7 +102,9 @@ class Output:
             bar = "!" if feed.stream == "err" else "|"
             label = feed.label.ljust(self._width)
             if self._look.colour:
-                colour = _COLOURS[zlib.crc32(feed.app.encode()) % len(_COLOURS)]  # hash() would change with each run
+                colour = LABEL_COLOURS[
+                    zlib.crc32(feed.app.encode()) % len(LABEL_COLOURS)
+                ]  # hash() would change with each run
                 label = f"\x1b[{colour}m{label}\x1b[0m"
                 bar = f"\x1b[{_RED if feed.stream == 'err' else colour}m{bar}\x1b[0m"
             head = f"{label} {bar} ".encode()

@@ -57,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
     _never_fail_to_print(sys.stdout, sys.stderr)
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        try:
+            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        except SystemExit as leave:  # argparse has printed its help
+            code = leave.code if isinstance(leave.code, int) else 0
         sys.stdout.flush()
     except RookeryError as error:
         return _explain(error)
@@ -69,8 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         return _explain(RookeryError(error.strerror or str(error), why=str(error.filename or "")))
-    except SystemExit as leave:  # argparse has printed its help
-        return leave.code if isinstance(leave.code, int) else 0
     return code
 
 

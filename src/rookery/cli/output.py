@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
 BOLD, DIM, RED, GREEN, YELLOW = 1, 2, 31, 32, 33
+LABEL_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+"""What tells apps apart."""
 
 STATE_COLOURS = {
     "running": GREEN,
@@ -42,6 +44,18 @@ def is_coloured(stream: TextIO, choice: str = "auto") -> bool:
     if choice != "auto":
         return choice == "always"
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def output_pipe() -> int | None:
+    """Our stdout's descriptor where it is a pipe or a socket, so that one can notice that its reader has left."""
+    import stat
+
+    try:
+        fd = sys.stdout.fileno()
+        mode = os.fstat(fd).st_mode
+    except (OSError, ValueError):
+        return None
+    return fd if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 
 
 def painted(text: str, colour: int | str | None, *, on: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from rookery._base.units import parse_duration
 from rookery.errors import UsageError
@@ -46,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         """See argparse. Inside parser_of, hands the parser over instead."""
         if _CATCHING:
             raise _Caught(self)
-        super().print_help(file)
+        (sys.stdout if file is None else file).write(self.format_help())  # argparse would hide that it cannot
 
     @property
     def about(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.cli.output import painted
+from rookery.cli.output import LABEL_COLOURS, painted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from rookery.config.spec import AppSpec
 
-_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _OUT, _ERR = "|", "!"
 
 
@@ -28,7 +27,7 @@ def prefixes(specs: Sequence[AppSpec], colours: tuple[bool, bool]) -> dict[str, 
     for number, (spec, label) in enumerate(instances):
         if not spec.logs.json:
             # Reset first: an app that leaves its colour on must not paint the next prefix.
-            code = f"0;{_COLOURS[number % len(_COLOURS)]}"
+            code = f"0;{LABEL_COLOURS[number % len(LABEL_COLOURS)]}"
             found[label] = (
                 painted(f"{label:{width}} {_OUT} ", code, on=colours[0]),
                 painted(f"{label:{width}} {_ERR} ", code, on=colours[1]),

@@ -18,6 +18,9 @@ _SECRET_KEYS = ("*SECRET*", "*TOKEN*", "*PASSWORD*", "*PASSWD*", "*KEY*", "*CRED
 _MASKED = "***"
 # Up to the last @: a password may hold / and @ itself, and masking too much is the safe side.
 _URL_PASSWORD = re.compile(r"(://[^:/?#]*:).*@", re.DOTALL)
+_QUERY_SECRET = re.compile(
+    r"([?&;][^=&;#\s]*(?:secret|token|password|passwd|key|credential)[^=&;#\s]*=)[^&;#\s]*", re.IGNORECASE
+)
 
 
 def base_environment(environ: Mapping[str, str], *, inherit_all: bool = False) -> dict[str, str]:
@@ -38,7 +41,7 @@ def base_environment(environ: Mapping[str, str], *, inherit_all: bool = False) -
 def mask(env: Mapping[str, str]) -> dict[str, str]:
     """The environment with secrets replaced by ``***``, by the look of their names (in any case).
 
-    Of a ``*_URL`` only the password in it is replaced.
+    Of a URL, whatever the name, only the password and what looks like a secret in its query are replaced.
     """
     return {key: _mask_one(key.upper(), value) for key, value in env.items()}
 
@@ -46,6 +49,6 @@ def mask(env: Mapping[str, str]) -> dict[str, str]:
 def _mask_one(key: str, value: str) -> str:
     if any(fnmatch.fnmatchcase(key, pattern) for pattern in _SECRET_KEYS):
         return _MASKED
-    if key.endswith("_URL"):
-        return _URL_PASSWORD.sub(rf"\g<1>{_MASKED}@", value)
-    return value
+    if "://" not in value:
+        return value
+    return _QUERY_SECRET.sub(rf"\g<1>{_MASKED}", _URL_PASSWORD.sub(rf"\g<1>{_MASKED}@", value))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+_LONGEST = 100
+"""Characters of a selector in a message."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,14 @@ def select(selectors: Sequence[str], items: Sequence[T], key: Callable[[T], Targ
     for selector in [parse(text) for text in selectors]:
         matched = match(selector, targets)
         if not any(matched):
-            raise NothingMatched(f"no app matches {selector.text!r}", hint=_hint(selector, targets))
+            raise NothingMatched(f"no app matches {_shown(selector.text)}", hint=_hint(selector, targets))
         chosen = [old or new for old, new in zip(chosen, matched, strict=True)]
     return [item for item, is_chosen in zip(items, chosen, strict=True) if is_chosen]
+
+
+def _shown(text: str) -> str:
+    """In quotes; a config file can stand for thousands of names."""
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def _hint(selector: Selector, targets: Sequence[Target]) -> str:

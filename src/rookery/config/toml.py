@@ -12,7 +12,7 @@ from rookery._base.nearest import nearest
 from rookery.config.accounts import unknown_accounts
 from rookery.config.build import build_spec
 from rookery.config.command import module_command, plain_command, script_command
-from rookery.config.envfile import read_env_file
+from rookery.config.envfile import MOST_BYTES, read_env_file
 from rookery.config.keys import FILE
 from rookery.config.lookup import Surroundings, absolute, did_you_mean, existing_folder, names_in, search_path
 from rookery.config.reader import Reader
@@ -186,7 +186,9 @@ def _read(path: str) -> str:
         if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):  # opening it would wait for whoever writes
             raise ConfigError("it is a pipe, not a file", file=path)
         with open(path, "rb") as stream:
-            raw = stream.read()
+            raw = stream.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:  # a device that never ends, for example
+            raise ConfigError(f"it is larger than {MOST_BYTES} bytes", file=path)
     except FileNotFoundError:
         folder = os.path.dirname(path) or "."
         near = [name for name in names_in(folder) if name.endswith(".toml")]

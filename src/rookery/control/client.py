@@ -77,7 +77,7 @@ class Client:
         except BlockingIOError:  # the queue is full of other callers
             return True
         except OSError as error:
-            raise self._failed("could not talk to the manager", error.strerror or str(error)) from error
+            raise self._unreachable(error) from error
         return True
 
     def request(self, method: str, path: str, body: object = None, *, timeout: float = 10.0) -> tuple[int, Any]:
@@ -110,7 +110,7 @@ class Client:
             except TimeoutError as error:
                 raise self._failed(f"the manager did not answer within {timeout:g} s", "") from error
             except OSError as error:
-                raise self._failed("could not talk to the manager", error.strerror or str(error)) from error
+                raise self._unreachable(error) from error
             time.sleep(_PAUSE)
 
     def _go_on(self, give_up: float | None, cause: Exception) -> float:
@@ -118,6 +118,13 @@ class Client:
         if give_up is not None and now > give_up:
             raise self._failed(f"the manager did not come back within {_PATIENCE:g} s", str(cause)) from cause
         return now + _PATIENCE if give_up is None else give_up
+
+    def _unreachable(self, error: OSError) -> OperationFailed:
+        if isinstance(error, NotADirectoryError):
+            return OperationFailed(
+                f"the home {self.home} is no folder", hint="choose another one with: rook --home DIR"
+            )
+        return self._failed("could not talk to the manager", error.strerror or str(error))
 
     def _failed(self, what: str, why: str) -> OperationFailed:
         return OperationFailed(what, why=why, hint=f"look into {places.manager_log(self.home)}")

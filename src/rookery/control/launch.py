@@ -94,7 +94,8 @@ def saved_apps(home: str) -> list[tuple[dict[str, Any], int]]:
     """What the last manager has saved: the AppSpec of each app as JSON, and how many instances it has."""
     state = _saved(home)
     rows = state.get("instances")
-    owners = [row.get("app") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    kept = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    owners = [row.get("app") for row in kept if row.get("pending") != "delete"]
     specs = [app["spec"] for app in _apps(state) if isinstance(app.get("spec"), dict)]
     return [(spec, owners.count(spec.get("name"))) for spec in specs]
 

@@ -234,6 +234,12 @@ class InstanceEnv(msgspec.Struct, frozen=True, kw_only=True):
     made_at_start: list[str] = []
 
 
+EVENT_TYPES = (
+    *("state", "start", "adopted", "start_failed", "exit", "ready", "scale", "reset", "signal", "delete"),
+    *("manager", "log_full", "log_dropped", "gap"),
+)
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that has happened. seq counts up from 1 in each epoch (one epoch per manager); time is wall time.
 

@@ -23,6 +23,7 @@ from rookery.lifecycle.state import Event, State, next_state
 from rookery.lifecycle.stop import SIGKILL, StopPlan
 from rookery.process.stop import is_gone, kill_now, sweep
 from rookery.process.stop import stop as stop_process
+from rookery.supervise.changes import Changes, settled
 from rookery.supervise.record import LastExit, UnitEvent
 from rookery.supervise.turns import Turns
 
@@ -82,7 +83,7 @@ class Unit:
         self._handle: Handle | None = None
         self._started = 0.0
         self._turns = Turns(key)
-        self._changed: asyncio.Event = asyncio.Event()
+        self._changes = Changes(self._clock)
         self._delay: asyncio.Task[None] | None = None
         self._is_ending = False
         self.since = self._clock.wall()
@@ -174,8 +175,7 @@ class Unit:
         """The present copy says that it can do its work; of consequence where that is awaited."""
         if not self._said_ready:
             self._said_ready = True
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._changes.tell()
 
     def recall(self, state: State, reason: str, failures: int = 0) -> None:
         """Be as an earlier owner left it: at rest (stopped, exited, fatal), with what its policy remembers."""
@@ -200,23 +200,11 @@ class Unit:
         crashes: the count before the operation, so that a fall in between is not missed. No limit of its own: cancel
         it or put a time limit around it.
         """
-        while True:
-            changed = self._changed
-            if self.crashes != crashes:
-                return False
-            if self.state is State.RUNNING and ready and self._awaits_ready():
-                if self.is_ready:
-                    return True
-                await changed.wait()
-            elif self.state is State.RUNNING:
-                remaining = min_uptime - (self.uptime or 0.0)
-                if remaining <= 0:
-                    return True
-                await self._first(changed, remaining)
-            elif self.state in (State.STARTING, State.STOPPING):
-                await changed.wait()
-            else:
-                return False
+
+        def says_ready() -> bool:  # asked each time: the app may be described anew meanwhile
+            return ready and self._awaits_ready()
+
+        return await settled(self, self._changes, crashes=crashes, min_uptime=min_uptime, says_ready=says_ready)
 
     async def close(self) -> None:
         """Drop all timers and watchers without touching the process; the unit cannot be used afterwards.
@@ -399,16 +387,6 @@ class Unit:
         self.since = self._clock.wall()
         if self.state is not State.BACKOFF:
             self.next_start = None
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._changes.tell()
         if self._on_event is not None:
             self._on_event(UnitEvent(self.key, before, self.state, event, reason, self.since))
-
-    async def _first(self, changed: asyncio.Event, seconds: float) -> None:
-        """Wait for a change or so many seconds, whichever is first."""
-        waits = {asyncio.ensure_future(changed.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()

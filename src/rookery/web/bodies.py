@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from rookery import errors
-from rookery.control.messages import UNTIL, EventQuery, Until
+from rookery._base.nearest import nearest
+from rookery.control.messages import EVENT_TYPES, UNTIL, EventQuery, Until
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,6 +26,8 @@ _PLACE = re.compile(r"(?:(\d{1,15})\.)?(\d{1,15})", re.ASCII)
 async def body_of(request: Request, kind: type[T]) -> T:
     """The request's body as a message. Raises UsageError; HTTPException where it is too large or does not end."""
     data = bytearray()
+    if int(request.headers.get("content-length", "0")) > MOST_BODY:  # h11 has looked at it: digits, 20 at most
+        raise HTTPException(413, f"a body may have {MOST_BODY} bytes")
     try:
         async for chunk in request.stream():
             data += chunk
@@ -34,7 +37,7 @@ async def body_of(request: Request, kind: type[T]) -> T:
         raise HTTPException(408, "the request's body did not come whole") from None
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise errors.UsageError("the request's body is not well-formed", why=str(error)) from None
 
 
@@ -73,9 +76,13 @@ def events_of(request: Request, epoch: int) -> EventQuery:
     after = None if since is None else _place(since, epoch)
     if last := request.headers.get("last-event-id"):  # who comes back knows better than his own address
         after = _place(last, epoch)
-    return EventQuery(
-        selectors=tuple(selectors_of(request)), types=tuple(request.query_params.getlist("type")), after=after
-    )
+    types = tuple(request.query_params.getlist("type"))
+    for text in types:
+        if text not in EVENT_TYPES:
+            near = nearest(text, EVENT_TYPES)
+            hint = f"did you mean {near[0]}?" if near else ", ".join(EVENT_TYPES)
+            raise errors.UsageError(f"no event is of the type {text!r}", hint=hint)
+    return EventQuery(selectors=tuple(selectors_of(request)), types=types, after=after)
 
 
 def _place(text: str, epoch: int) -> tuple[int, int]:

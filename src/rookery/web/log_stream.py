@@ -158,7 +158,8 @@ class Lines:
         """All messages; None where nothing more is there for now."""
         query = self._query
         self._add_new(is_late=False)
-        for reader, chunk in self._merge.history(with_rest=not (query.follow or query.whole)):
+        with_rest = query.lines != 0 and not (query.follow or query.whole)
+        for reader, chunk in self._merge.history(with_rest=with_rest):
             yield from self._messages(reader, chunk)
         if not query.follow:
             self._is_ended = True

@@ -9,7 +9,10 @@ import rookery
 
 
 def test_the_list_is_sorted_whole_and_true():
-    assert rookery.__all__ == sorted(rookery.__all__)
+    # Constants first, then classes, then functions: the order that ruff keeps.
+    kind = {True: 0, False: 1}
+    order = sorted(rookery.__all__, key=lambda name: (kind[name.isupper()] if name[0].isupper() else 2, name))
+    assert rookery.__all__ == order
     assert set(rookery.__all__) == {*rookery._PUBLIC, "__version__"}
     for name in rookery.__all__:
         assert getattr(rookery, name) is not None

@@ -145,4 +145,7 @@ def test_lines():
         "    until now it came from /old.toml",
     ]
     assert lines(Difference("web", "scaled", before=3, after=1), None) == ["~ web: 2 instances less: 3 -> 1"]
+    assert lines(Difference("web", "scaled", before=3, after=4, down=2), None) == [
+        "~ web: 1 instance more: 3 -> 4; 2 of the 3 are down, what stays of them would be started"
+    ]
     assert lines(Difference("web", "unchanged"), None, colour=True) == ["\x1b[2m= web: unchanged\x1b[0m"]

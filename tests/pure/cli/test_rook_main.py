@@ -128,3 +128,25 @@ def test_main_takes_sys_argv(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["rook", "--version"])
     assert main() == 0
     assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["ping"], ["list"], ["restart", "all"]])
+def test_a_home_that_is_no_folder(rook, tmp_path, monkeypatch, words):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ROOKERY_HOME", str(tmp_path / "file"))
+    ran = rook(*words)
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        f"rook: the home {tmp_path / 'file'} is no folder",
+        "hint: choose another one with: rook --home DIR",
+    ]
+    assert (tmp_path / "file").is_file()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is of Linux")
+def test_help_that_nobody_can_write_down():
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "rookery", "start", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (1, b"rook: No space left on device\n")

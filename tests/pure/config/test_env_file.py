@@ -70,3 +70,8 @@ def test_unreadable_files(tmp_path, raw, says):
     path.mkdir() if raw is None else path.write_bytes(raw)
     with pytest.raises(BadValue, match=says):
         read_env_file(str(path), "x.env")
+
+
+def test_a_file_without_end():
+    with pytest.raises(BadValue, match="is larger than 1048576 bytes"):
+        read_env_file("/dev/zero", "zero")

@@ -67,10 +67,14 @@ def test_open_keys(key):
         ("https://host:8080/path", "https://host:8080/path"),
         ("https://user@host/path", "https://user@host/path"),
         ("plain", "plain"),
+        ("jdbc:postgresql://h/db?user=a&password=pw&x=1", "jdbc:postgresql://h/db?user=a&password=***&x=1"),
+        ("https://h/?api_key=pw#part", "https://h/?api_key=***#part"),
+        ("https://h/?page=2&monk=3", "https://h/?page=2&monk=3"),
     ],
 )
-def test_urls_lose_only_their_password(url, shown):
-    assert mask({"DATABASE_URL": url, "database_url": url}) == {"DATABASE_URL": shown, "database_url": shown}
+@pytest.mark.parametrize("name", ["DATABASE_URL", "database_url", "DATABASE_URI", "HTTPS_PROXY", "BROKER"])
+def test_urls_lose_only_their_secrets_whatever_their_name(name, url, shown):
+    assert mask({name: url}) == {name: shown}
 
 
 def test_the_original_is_left_alone():

@@ -299,3 +299,8 @@ def test_a_script_beside_the_file_but_not_in_cwd_is_pointed_out(project):
     project.folder_at("home/work/project/sub")
     error = problem_of(project, "[apps.web]\nscript = 'web.py'\ncwd = 'sub'")
     assert error.hint == f"scripts are looked for in cwd, but {project.folder}/web.py is there"
+
+
+def test_a_file_without_end():
+    with pytest.raises(ConfigError, match="it is larger than 1048576 bytes"):
+        load_file("/dev/zero")

@@ -330,6 +330,16 @@ async def test_what_the_collector_met_before_we_came_is_asked_for(row, client):
     assert client.problem == ""  # the next one says it again where it is so
 
 
+async def test_a_log_that_has_lost_its_place_loses_no_lines(row, client):
+    one = row.next()
+    await client.start()
+    await client.open(pipes("4"))
+    one.say(event="log_full", path="/logs/4.out", why="Is a directory", blocks=False, astray=True)
+    await until(lambda: client.heard)
+    told = "the log of app4:0 is not written: Is a directory; lines go into the file that was there before"
+    assert client.problem == told
+
+
 async def test_a_full_log_that_nobody_writes_to_any_more_is_no_news(row, client):
     one = row.next()
     await client.start()

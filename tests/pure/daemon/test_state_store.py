@@ -165,6 +165,48 @@ async def test_a_change_during_a_write_is_written_too(path, counter, monkeypatch
     await store.close()
 
 
+async def test_many_who_save_at_once_share_a_write(path, counter, monkeypatch):
+    """Though what follows from the first one's save changes the state again."""
+    values = []
+    monkeypatch.setattr(module, "write", lambda _, data: values.append(json.loads(data)["next_id"]))
+    store = counter.store(path)
+
+    async def start():
+        store.changed()
+        await store.save()
+        counter.value += 1
+        store.changed()
+
+    await asyncio.gather(*(start() for _ in range(50)))
+    assert values == [0]
+    await store.save()
+    assert values == [0, 50]
+    await store.close()
+
+
+async def test_what_takes_long_is_written_seldom_but_saved_at_once(path, counter, monkeypatch):
+    took, values = 0.2, []
+
+    def slow(_, data):
+        values.append(json.loads(data)["next_id"])
+        threading.Event().wait(took)
+
+    monkeypatch.setattr(module, "write", slow)
+    delays = []
+    store = counter.store(path)
+    monkeypatch.setattr(store, "_plan", delays.append)
+    await store.save()
+    counter.value = 1
+    store.changed()
+    assert took * 4 <= delays.pop() <= 2.0
+    took = 0.0
+    await store.save()
+    assert values == [0, 1]
+    store.changed()
+    assert delays == [0.05]
+    await store.close()
+
+
 async def test_nothing_is_written_before_the_state_is_complete(path, counter, written):
     store = counter.store(path, release=False)
     store.changed()
@@ -236,7 +278,18 @@ def test_there_is_none(path):
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"version": 1}', b'{"version": 1, "apps": 7}']
+    "damage",
+    [
+        b'{"version": 1, "scope": "\xff"}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"version": 1}',
+        b'{"version": 1, "apps": 7}',
+    ],
 )
 def test_a_damaged_file_is_set_aside_and_the_one_before_is_taken(path, damage, caplog):
     for number in (1, 2):

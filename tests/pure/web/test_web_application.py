@@ -268,6 +268,7 @@ def test_kill(service):
         b"[]",
         b"null",
         b"\xff",
+        b'{"selectors": ["\xff"]}',
         b'{"selectors": "web"}',
         b'{"selectors": [1]}',
         b'{"selectors": [], "surprise": 1}',
@@ -296,6 +297,20 @@ def test_a_body_that_is_too_large(service):
     answer = call(service, "POST", "/v1/stop", fitting + b" " * 100)
     assert (answer.status, answer.kind, answer.body["exit_code"]) == (413, "application/problem+json", 2)
     assert len(service.asked) == 1
+
+
+def test_a_body_that_says_that_it_will_be_too_large_is_not_read(service):
+    headers = [(b"content-length", str(MOST_BODY + 1).encode())]
+    answer = call(service, "POST", "/v1/stop", b'{"selectors": ["web"]}', headers=headers)
+    assert (answer.status, service.asked) == (413, [])
+
+
+@pytest.mark.parametrize(("kind", "hint"), [("exti", "did you mean exit?"), ("zzz", "state, start, adopted")])
+def test_events_of_a_type_that_there_is_not(service, kind, hint):
+    answer = call(service, "GET", f"/v1/events?type=exit&type={kind}")
+    assert (answer.status, answer.body["title"]) == (422, f"no event is of the type {kind!r}")
+    assert answer.body["hint"].startswith(hint)
+    assert "events" not in [asked[0] for asked in service.asked]
 
 
 @pytest.mark.parametrize(

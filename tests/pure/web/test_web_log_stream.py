@@ -94,6 +94,12 @@ def test_what_is_asked_for(ask, text, expected):
     assert told(read(ask, text)) == expected
 
 
+def test_no_lines_are_no_unfinished_ones_either(ask, folder):
+    append(folder / "out", b"unfinished")
+    assert told(read(ask, "lines=0")) == []
+    assert told(read(ask, "lines=1&out=1")) == ["unfinished"]
+
+
 @pytest.mark.parametrize("text", ["lines=x", "lines=-1", "since=soon", "follow=maybe"])
 def test_what_makes_no_sense(text):
     with pytest.raises(errors.UsageError):

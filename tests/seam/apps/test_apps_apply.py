@@ -130,3 +130,22 @@ async def test_each_instance_gets_its_number(world):
     await world.apply(world.spec(instances=2))
     assert [spec.env["NODE_APP_INSTANCE"] for spec, _, _ in world.spawner.started] == ["0", "1"]
     assert [spec.env["ROOKERY_UNIT"] for spec, _, _ in world.spawner.started] == ["0badcafe:0:1", "0badcafe:1:1"]
+
+
+async def test_what_goes_and_what_is_renewed_is_written_down_before_anything_is_done(world):
+    await world.apply(world.spec(instances=3))
+    seen = []
+
+    async def save():
+        seen.append(([(one.index, one.desired, one.pending) for one in world.apps.instances()], len(world.alive)))
+
+    world.apps._save = save
+    await world.apply(world.spec(instances=2, env={"A": "1"}))
+    assert seen[0] == ([(0, "running", "restart"), (1, "running", "restart"), (2, "stopped", "delete")], 3)
+    assert [(one.index, one.pending) for one in world.apps.instances()] == [(0, ""), (1, "")]
+
+
+async def test_as_many_as_described_are_enough_whatever_their_numbers(world, words):
+    await world.apply(world.spec(instances=3))
+    await world.act("delete", "web:0")
+    assert words(await world.apply(world.spec(instances=2))) == ["web:1 unchanged", "web:2 unchanged"]

@@ -211,3 +211,40 @@ async def test_instances_of_no_app_are_left_out(world):
     await restore(world.apps, state, {}, {}, is_same_boot=True)
     assert world.apps.instances() == []
     assert world.apps.next_id == 5
+
+
+async def test_a_deletion_that_was_begun_is_finished(world, resurrect):
+    survivor = PaperSurvivor()
+    await resurrect(running(desired="stopped", pending="delete"), survivor)
+    await world.let_run()
+    assert (world.apps.instances(), world.apps.apps) == ([], {})
+    assert not survivor.process.is_alive
+
+
+async def test_what_ended_while_it_was_stopped_is_not_started_for_that(world, resurrect):
+    await resurrect(running(desired="stopped"), PaperSurvivor(ended=0))
+    await world.let_run()
+    assert (world.states, world.spawner.started) == ({"web:0": "stopped"}, [])
+
+
+@pytest.mark.parametrize("ended", [None, 0])
+async def test_so_is_one_of_what_has_ended_since(world, resurrect, ended):
+    survivor = None if ended is None else PaperSurvivor(ended=ended)
+    await resurrect(running(desired="stopped", pending="delete"), survivor)
+    await world.let_run()
+    assert (world.apps.instances(), world.spawner.started) == ([], [])
+
+
+async def test_what_was_described_anew_is_started_again(world, resurrect):
+    survivor = PaperSurvivor()
+    one = await resurrect(running(pending="restart"), survivor)
+    await world.let_run()
+    assert not survivor.process.is_alive
+    assert (world.states, one.unit.generation, one.pending) == ({"web:0": "running"}, 2, "")
+
+
+@pytest.mark.parametrize("where", [{"held": True}, {"same_boot": False}])
+async def test_but_not_what_is_to_stay_down(world, resurrect, where):
+    await resurrect(saved(state="stopped", pending="restart"), **where)
+    await world.let_run()
+    assert (world.states, world.spawner.started) == ({"web:0": "stopped"}, [])

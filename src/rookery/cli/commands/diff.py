@@ -88,7 +88,8 @@ def _said(one: Difference, spec: AppSpec | None) -> str:
         return f"changed, {_instances(min(one.before, one.after))} restarted"
     if one.kind == "scaled":
         more = one.after - one.before
-        return f"{_instances(abs(more))} {'more' if more > 0 else 'less'}: {one.before} -> {one.after}"
+        down = f"; {one.down} of the {one.before} are down, what stays of them would be started" if one.down else ""
+        return f"{_instances(abs(more))} {'more' if more > 0 else 'less'}: {one.before} -> {one.after}{down}"
     if one.kind == "down":
         return f"as it is described, but {_instances(one.down)} of {one.before} would be started"
     if one.kind == "left":

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
+from rookery.cli.looking import naming_client
 from rookery.cli.output import BOLD, as_json, harmless, is_coloured, painted, put, say
 from rookery.cli.parser import Parser, add_json
 from rookery.cli.selecting import SELECTOR_HELP, selectors
-from rookery.control import places
 from rookery.control.client import with_query
-from rookery.control.launch import reading_client
-from rookery.errors import NothingMatched, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +29,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--show-secrets", action="store_true", help="show the values of secrets")
     add_json(parser)
     options = parser.parse(argv)
-    if not options.selectors:
-        raise UsageError("rook env needs to know which apps", hint="a name or an id, or: rook env all")
-    home = places.home(os.environ)
-    client = reading_client(home)
-    if client is None:
-        raise NothingMatched(f"nothing matches {' '.join(options.selectors)}", why=f"no manager runs for {home}")
+    client = naming_client("env", options.selectors)
     pairs = [("select", selector) for selector in selectors(options.selectors)]
     pairs += [("show_secrets", "1")] if options.show_secrets else []
     _, found = client.request("GET", with_query("/v1/env", pairs))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 
-from rookery.cli.output import RED, STATE_COLOURS, as_json, harmless, is_coloured, painted, put, say
+from rookery.cli.looking import looking_client
+from rookery.cli.output import RED, STATE_COLOURS, as_json, harmless, is_coloured, output_pipe, painted, put, say
 from rookery.cli.parser import Parser, count
 from rookery.cli.selecting import SELECTOR_HELP, selectors
-from rookery.control import places
 from rookery.control.client import with_query
 from rookery.control.follow import follow
-from rookery.control.launch import reading_client
-from rookery.errors import NothingMatched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,11 +43,8 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--since", metavar="ID", help="only after this one: EPOCH.SEQ, or SEQ (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON; with -f an object per line")
     options = parser.parse(argv)
-    home = places.home(os.environ)
-    client = reading_client(home)
+    client = looking_client(options.selectors)
     if client is None:
-        if options.selectors:
-            raise NothingMatched(f"nothing matches {' '.join(options.selectors)}", why=f"no manager runs for {home}")
         if options.json:
             put("[]")
         say("no manager runs, so nothing is known of what happened")
@@ -69,7 +63,7 @@ def run(argv: list[str]) -> int:
         put(json.dumps(event) if options.json else line(event, colour=colour))
     if options.follow:
         sys.stdout.flush()
-        for told in follow(client, with_query("/v1/events", pairs), after=last):
+        for told in follow(client, with_query("/v1/events", pairs), after=last, reader=output_pipe()):
             put(told.data if options.json else line(json.loads(told.data), colour=colour))
             sys.stdout.flush()
     return 0

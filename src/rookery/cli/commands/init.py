@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
+from rookery._base import atomic
 from rookery.cli.output import put, say
 from rookery.cli.parser import Parser
 from rookery.cli.start_target import DEFAULT_FILE
@@ -68,16 +68,7 @@ def _write(path: str, text: str, *, force: bool) -> None:
         except FileExistsError:
             raise _is_there(path) from None
         return
-    # Whole or not at all: what is there may be dear to somebody.
-    fd, new = tempfile.mkstemp(prefix=".rook-", suffix=".toml", dir=os.path.dirname(path) or ".")
-    try:
-        with open(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(new, _mode(path))
-        os.replace(new, path)
-    except BaseException:
-        os.unlink(new)
-        raise
+    atomic.replace(path, text.encode(), mode=_mode(path))  # what is there may be dear to somebody
 
 
 def _mode(path: str) -> int:

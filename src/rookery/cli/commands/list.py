@@ -7,6 +7,7 @@ import sys
 
 from rookery._base.units import format_duration, format_size
 from rookery.cli.hints import say_hints
+from rookery.cli.looking import looking_client
 from rookery.cli.output import STATE_COLOURS, as_json, harmless, is_coloured, put, say
 from rookery.cli.quick import quick
 from rookery.cli.selecting import SELECTOR_HELP
@@ -14,8 +15,7 @@ from rookery.cli.selecting import selectors as chosen
 from rookery.cli.table import Column, layout, terminal_width
 from rookery.control import places
 from rookery.control.client import with_selectors
-from rookery.control.launch import has_apps, reading_client
-from rookery.errors import NothingMatched
+from rookery.control.launch import has_apps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,11 +56,8 @@ def run(argv: list[str]) -> int:
 
 
 def _rows(selectors: list[str]) -> list[dict[str, Any]]:
-    home = places.home(os.environ)
-    client = reading_client(home)
+    client = looking_client(selectors)
     if client is None:
-        if selectors:
-            raise NothingMatched(f"nothing matches {' '.join(selectors)}", why=f"no manager runs for {home}")
         return []
     rows: list[dict[str, Any]] = client.request("GET", with_selectors("/v1/instances", chosen(selectors)))[1]
     if client.warning:

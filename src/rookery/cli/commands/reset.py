@@ -7,9 +7,8 @@ import os
 from rookery.cli.acting import mutating_client
 from rookery.cli.output import as_json, put
 from rookery.cli.parser import Parser, add_json
-from rookery.cli.selecting import SELECTOR_HELP, selectors
+from rookery.cli.selecting import SELECTOR_HELP, check_named, selectors
 from rookery.control import places
-from rookery.errors import UsageError
 
 
 def run(argv: list[str]) -> int:
@@ -23,8 +22,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("selectors", nargs="*", metavar="SELECTOR", help=SELECTOR_HELP)
     add_json(parser)
     options = parser.parse(argv)
-    if not options.selectors:
-        raise UsageError("rook reset needs to know which apps", hint="a name or an id, or: rook reset all")
+    check_named("reset", options.selectors)
     chosen = selectors(options.selectors)
     client = mutating_client(places.home(os.environ), chosen)
     _, rows = client.request("POST", "/v1/reset", {"selectors": chosen})

@@ -7,15 +7,13 @@ import sys
 
 from rookery.cli.details import LogEnd, block
 from rookery.cli.hints import say_hints
+from rookery.cli.looking import naming_client
 from rookery.cli.output import as_json, is_coloured, put
 from rookery.cli.parser import Parser, add_json, count
 from rookery.cli.process_tree import with_cpu
 from rookery.cli.selecting import SELECTOR_HELP, selectors
 from rookery.cli.table import terminal_width
-from rookery.control import places
 from rookery.control.client import with_selectors
-from rookery.control.launch import reading_client
-from rookery.errors import NothingMatched, UsageError
 from rookery.logs.tail import last_lines
 
 TYPE_CHECKING = False
@@ -38,12 +36,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("-n", "--lines", type=count, default=5, metavar="N", help="lines of each log file")
     add_json(parser)
     options = parser.parse(argv)
-    if not options.selectors:
-        raise UsageError("rook show needs to know which apps", hint="a name or an id, or: rook show all")
-    home = places.home(os.environ)
-    client = reading_client(home)
-    if client is None:
-        raise NothingMatched(f"nothing matches {' '.join(options.selectors)}", why=f"no manager runs for {home}")
+    client = naming_client("show", options.selectors)
     _, details = client.request("GET", with_selectors("/v1/details", selectors(options.selectors)))
     if options.json:
         put(as_json(details))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from rookery._base.units import format_size
+from rookery.cli.looking import looking_client
 from rookery.cli.output import BOLD, STATE_COLOURS, as_json, is_coloured, painted, put, say
 from rookery.cli.parser import Parser, add_json, duration
 from rookery.cli.process_tree import drawn, with_cpu
 from rookery.cli.selecting import SELECTOR_HELP, selectors
 from rookery.cli.table import terminal_width
-from rookery.control import places
 from rookery.control.client import with_selectors
-from rookery.control.launch import reading_client
-from rookery.errors import NothingMatched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,11 +57,8 @@ def block(detail: dict[str, Any], *, room: int | None = None, colour: bool = Fal
 
 
 def _details(chosen: list[str]) -> list[dict[str, Any]]:
-    home = places.home(os.environ)
-    client = reading_client(home)
+    client = looking_client(chosen)
     if client is None:
-        if chosen:
-            raise NothingMatched(f"nothing matches {' '.join(chosen)}", why=f"no manager runs for {home}")
         return []
     found: list[dict[str, Any]] = client.request("GET", with_selectors("/v1/details", chosen))[1]
     return found

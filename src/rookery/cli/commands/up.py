@@ -28,6 +28,7 @@ def run(argv: list[str]) -> int:
         "base_env": base_environment(os.environ, inherit_all=True),
         "prefixes": prefixes(specs, colours) if call.prefix else {},
     }
+    _fill_standard()
     reading, writing = os.pipe() if not hasattr(os, "memfd_create") else (os.memfd_create("rook-up", 0), -1)
     data = msgspec.json.encode(request)
     if writing >= 0:
@@ -40,3 +41,12 @@ def run(argv: list[str]) -> int:
     arguments = [sys.executable, "-I", "-c", _CODE, places.package_root(), "rook-up", str(reading)]
     sys.stdout.flush()
     os.execv(sys.executable, arguments)
+
+
+def _fill_standard() -> None:
+    """Have 0, 1 and 2 open: what was closed there must not become something else."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
+    for fd in range(3):
+        os.set_inheritable(fd, True)

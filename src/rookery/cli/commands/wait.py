@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
+from rookery.cli.looking import naming_client
 from rookery.cli.output import report
 from rookery.cli.parser import Parser, add_json, duration
 from rookery.cli.selecting import SELECTOR_HELP, selectors
-from rookery.control import places
 from rookery.control.client import with_query
-from rookery.control.launch import reading_client
-from rookery.errors import NothingMatched, UsageError
 
 _SLICE = 5.0
 """Seconds of one question: a change of managers in the middle of it costs no more."""
@@ -43,12 +40,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--timeout", type=duration, default=30.0, metavar="TIME", help="wait no longer (default: 30s)")
     add_json(parser)
     options = parser.parse(argv)
-    if not options.selectors:
-        raise UsageError("rook wait needs to know which apps", hint="a name or an id, or: rook wait all")
-    home = places.home(os.environ)
-    client = reading_client(home)
-    if client is None:
-        raise NothingMatched(f"nothing matches {' '.join(options.selectors)}", why=f"no manager runs for {home}")
+    client = naming_client("wait", options.selectors)
     pairs = [("select", selector) for selector in selectors(options.selectors)]
     deadline = time.monotonic() + options.timeout
     while True:

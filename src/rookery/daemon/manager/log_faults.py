@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 class _Fault(NamedTuple):
     why: str
     blocks: bool
+    astray: bool = False
 
 
 class LogFaults:
@@ -31,7 +32,7 @@ class LogFaults:
     def begin_anew(self, files: Iterable[Mapping[str, Any]]) -> None:
         """Believe a collector's ``stats`` of its files, and nothing from before."""
         self._by_path = {
-            str(file["path"]): _Fault(str(file["problem"]), bool(file.get("blocks")))
+            str(file["path"]): _Fault(str(file["problem"]), bool(file.get("blocks")), bool(file.get("astray")))
             for file in files
             if file["problem"]
         }
@@ -41,7 +42,7 @@ class LogFaults:
         path, why = str(event.get("path", "")), str(event.get("why", ""))
         kind = event.get("event")
         if kind == "log_full":
-            fault = self._by_path[path] = _Fault(why, bool(event.get("blocks")))
+            fault = self._by_path[path] = _Fault(why, bool(event.get("blocks")), bool(event.get("astray")))
             _log.warning("%s (%s)", _told(fault, writers or [path]), path)
         elif kind == "log_dropped":
             self._by_path.pop(path, None)
@@ -62,4 +63,6 @@ class LogFaults:
 def _told(fault: _Fault, names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     what = "it waits" if fault.blocks else "lines are dropped"
+    if fault.astray:
+        what = "lines go into the file that was there before"
     return f"the log of {', '.join(names[:_NAMED])}{more} is not written: {fault.why}; {what}"

@@ -11,6 +11,7 @@ import select
 import selectors
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rookery.daemon.up.voice import Mouth, Voice
@@ -44,6 +45,7 @@ class Output:
         self._voices: dict[Voice, int] = {}
         """Each with its pipe; -1 for one that has ended and waits for its turn to say the last of it."""
         self._waiting: dict[Voice, float] = {}
+        self._is_told = False
         self._wake, self._waker = os.pipe()
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rookery-output", daemon=True)
@@ -157,5 +159,14 @@ class Output:
             except BrokenPipeError:
                 self._on_unread()
                 return
-            except OSError:  # a full disk behind us: the apps go on
+            except OSError as error:  # a full disk behind us: the apps go on
+                self._tell(error)
                 return
+
+    def _tell(self, error: OSError) -> None:
+        """Say once that output is lost."""
+        if not self._is_told:
+            self._is_told = True
+            with suppress(OSError):  # stderr may be the same file
+                text = f"rook: the output cannot be written, lines are dropped: {error.strerror}\n"
+                os.write(self._mouths[2].fd, text.encode())
