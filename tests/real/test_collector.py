@@ -2,10 +2,13 @@
 
 import contextlib
 import fcntl
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -193,6 +196,40 @@ def test_a_file_size_limit_is_survived_and_told(collector, tmp_path):
     mark = f"[rookery] {lines} lines ({files[0]['dropped_bytes']} bytes) were dropped here: File too large\n"
     assert Path(path).read_text() == mark + "after\n"
     assert collector.said().count("File too large") == 1
+
+
+def turns_of(process):
+    """How often it has gone to sleep, and so how often it was woken."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)[1])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_an_unfinished_line_wakes_nobody_and_its_rest_comes_at_once(collector):
+    seen = {"at": 0.0, "turns": -1}
+
+    def is_asleep():
+        """The same number of turns for half a second."""
+        turns, now = turns_of(collector.process), time.monotonic()
+        if turns != seen["turns"]:
+            seen.update(at=now, turns=turns)
+        return now - seen["at"] > 0.5
+
+    collector.open("1", format={"json": True, "app": "web"})
+    collector.open("2", max_size=10_000_000)
+    path = collector.folder / "1.log"
+    for _ in range(2):
+        os.write(collector.fifo("1"), b"half")
+        os.write(collector.fifo("2"), b"half\nof one")
+        wait_until(is_asleep, "that it sleeps while lines are unfinished")
+        before = path.stat().st_size
+        # More than the pipe holds, in one write: from where it is full the writer waits, and says nothing.
+        rest = f"import os; os.write({collector.fifo('1')}, b'x' * 150_000 + b'\\n')"
+        process = subprocess.Popen([sys.executable, "-c", rest], pass_fds=[collector.fifo("1")])
+        assert process.wait(DEADLINE) == 0
+        wait_until(lambda at=before: path.stat().st_size > at + 150_000, "the whole line")
+    wait_until(is_asleep, "that it sleeps again")
+    assert [len(json.loads(line)["message"]) for line in path.read_bytes().splitlines()] == [150_004] * 2
 
 
 def test_reopen_after_another_ones_rotation(collector, tmp_path):

@@ -89,6 +89,15 @@ def test_each_option(rook, echo):
     assert rook("logs", "nobody").code == 3
 
 
+def test_no_lines_are_none(rook):
+    program = rook.folder / "prompt.py"
+    program.write_text("import time\nprint('one\\nname? ', end='', flush=True)\ntime.sleep(1000)")
+    rook.ok("start", program, "--name", "web", "--wait", "started")
+    wait_until(lambda: "name? " in rook.log("web", "out"), DEADLINE, "the prompt in the log")
+    assert rook.ok("logs", "web", "-n", "0") == ""
+    assert rook.ok("logs", "web", "-n", "1") == "name? \n"
+
+
 def test_json_and_combined_files(rook, echo):
     echo("web", "--logs-json", "on", "--logs-combined", "on")
     rook.ok("send", "web", "one")

@@ -21,6 +21,9 @@ from rookery.testing import wait_until
 
 pytestmark = [pytest.mark.real, needs_linux]
 
+OPTIONS_OF_LINES = ("--logs-prefix", "on")
+"""Somebody stands between the app and our output then."""
+
 
 @contextmanager
 def up(rook, *words, before=(), text=True):
@@ -48,6 +51,31 @@ def test_one_app_says_what_it_says_and_gives_its_code(rook):
     assert (code, out) == (7, "out\n")
     assert err.startswith("err\n")
     assert not os.path.exists(rook.home)  # no manager, and nothing for one
+
+
+def run(command, rook, **options):
+    options = {"stderr": subprocess.PIPE, "env": rook.environ, "cwd": rook.folder, "timeout": DEADLINE, **options}
+    return subprocess.run(command, check=False, **options)
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "0<&- 1>&-", "0<&-"])
+def test_without_a_stdout_it_runs_all_the_same(rook, tmp_path, closed):
+    made = tmp_path / "made"
+    rook_up = [os.path.join(rook.environ["PATH"].split(":")[0], "rook"), "up", "--restart", "never", *OPTIONS_OF_LINES]
+    words = [*rook_up, "--", "/bin/sh", "-c", f"echo x && echo y > {made}"]
+    command = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *words]
+    done = run(command, rook)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert made.read_text() == "y\n"
+
+
+def test_a_full_disk_behind_it_is_told_once(rook):
+    words = [os.path.join(rook.environ["PATH"].split(":")[0], "rook"), "up", "--restart", "never", *OPTIONS_OF_LINES]
+    command = [*words, "--", "/bin/sh", "-c", "echo 1; sleep 0.1; echo 2"]
+    with open("/dev/full", "wb") as full:
+        done = run(command, rook, stdout=full)
+    assert done.returncode == 0
+    assert done.stderr == b"rook: the output cannot be written, lines are dropped: No space left on device\n"
 
 
 def test_it_ends_with_0_when_the_app_is_done(rook):

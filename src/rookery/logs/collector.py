@@ -54,14 +54,17 @@ LAST_ANSWER = 1.0
 
 
 class Collector:
-    """The loop. listener: a listening Unix socket that somebody else has bound and will unlink."""
+    """The loop. listener: a listening Unix socket that somebody else has bound and will unlink.
 
-    def __init__(self, listener: socket.socket) -> None:
+    hears_signals: SIGIO has a handler.
+    """
+
+    def __init__(self, listener: socket.socket, *, hears_signals: bool = False) -> None:
         self._listener = listener
         self._watch = make_watch()
         self._packer = Packer()
         self._packer_fd = -1
-        self._units = Units(self._watch, tell=self._tell, to_pack=self._to_pack)
+        self._units = Units(self._watch, tell=self._tell, to_pack=self._to_pack, hears_signals=hears_signals)
         self._clients: set[Client] = set()
         self._is_stopping = False
         self._verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -88,7 +91,7 @@ class Collector:
             self._watch.add(life, self.stop)
         self._listener.setblocking(False)
         self._watch.add(self._listener.fileno(), self._accept)
-        self._watch.add(wakeup, lambda: os.read(wakeup, 64))
+        self._watch.add(wakeup, lambda: self._woken(os.read(wakeup, 4096)))
         while not self._is_stopping:
             for ready in self._watch.poll(self._units.timeout(), with_sources=not self._units.is_gathering):
                 if isinstance(ready, Source):
@@ -104,6 +107,10 @@ class Collector:
             self._hang_up(client, linger=LAST_ANSWER)
         self._packer.close()
         self._watch.close()
+
+    def _woken(self, signals: bytes) -> None:
+        if signal.SIGIO in signals:
+            self._units.look_again()
 
     def _accept(self) -> None:
         try:
@@ -204,7 +211,7 @@ def main() -> None:
     lock = _only_one()
     listener = socket.socket(fileno=LISTENER_FD)
     listener.set_inheritable(False)
-    collector = Collector(listener)
+    collector = Collector(listener, hears_signals=True)
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
@@ -212,7 +219,8 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: collector.stop())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    signal.signal(signal.SIGIO, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGIO})
     collector.run(reading, life)
     listener.close()
     os.close(lock)

@@ -6,7 +6,6 @@ and history ends where it returns nothing for the first time. It holds one file 
 
 from __future__ import annotations
 
-import os
 import time
 import zlib
 from typing import Literal, NamedTuple, Self
@@ -14,6 +13,7 @@ from typing import Literal, NamedTuple, Self
 from rookery.logs.parts import PartFile, listed, open_part
 from rookery.logs.position import BEGINNING, MARK, Position, fits
 from rookery.logs.rotation import PACKED
+from rookery.logs.succession import ours_of, successor, younger_than
 from rookery.logs.times import Times
 
 TYPE_CHECKING = False
@@ -213,7 +213,7 @@ class Follower:
             self._times.close()
         self._times = Times(self._name.removesuffix(PACKED), self._file.identity)
         if not self._times:  # rotated since
-            part = _ours(listed(self.path), self._file)
+            part = ours_of(listed(self.path), self._file)
             if part is not None and part.name != self._name:
                 self._name = part.name
                 self._times = Times(part.name.removesuffix(PACKED), self._file.identity)
@@ -243,7 +243,9 @@ class Follower:
         younger = [part for part in parts if part.mtime_ns >= wanted.written]
         if not younger:
             return False
-        if wanted != BEGINNING and not same:
+        # One of the same inode may be ours, emptied in place; not if an older one was written to since.
+        is_ours = same and not any(part.mtime_ns > wanted.written > 0 for part in parts if part.number > same[0].number)
+        if wanted != BEGINNING and not is_ours:
             self._on_loss(0)
         return self._enter(parts, younger[-1], 0)
 
@@ -253,7 +255,7 @@ class Follower:
         except FileNotFoundError:
             return False  # renamed or packed under our hands; the next poll finds it
         self._move(file, part, offset)
-        self._ahead = _ahead(parts, part)
+        self._ahead = younger_than(part, parts)
         self._recent = b"" if part.is_packed else file.read(max(0, offset - MARK), min(MARK, offset))
         self._mark = self._wanted.mark if self._wanted is not None and offset else (0, 0)
         return True
@@ -270,7 +272,7 @@ class Follower:
                 except FileNotFoundError:
                     continue
                 self._move(file, part, self._base)
-                self._ahead = _ahead(parts, part)
+                self._ahead = younger_than(part, parts)
                 return None
         was_inside, rest = self._is_inside, self.rest()
         self._is_inside = False
@@ -282,7 +284,7 @@ class Follower:
     def _go_on(self) -> bool:
         """At the end of a file: whether there is more to read, in this one after all or in the next."""
         assert self._file is not None
-        found = self._next()
+        found = successor(self.path, self._file, self._ahead)
         if found is None:
             return False
         file, part, parts, lost = found
@@ -298,54 +300,9 @@ class Follower:
             self._carried_at = self.position
         self._carried, self._buffer = self._carried + self._buffer, b""
         self._move(file, part, 0)
-        self._ahead = _ahead(parts, part)
+        self._ahead = younger_than(part, parts)
         self._recent, self._mark = b"", (0, 0)
         return True
-
-    def _next(self) -> tuple[PartFile, Part, list[Part], int | None] | None:
-        """The file that came after ours, opened, and how many were lost in between; None while there is none."""
-        assert self._file is not None
-        if not self._file.is_packed and self._file.identity == _identity(self.path):
-            return None
-        parts = listed(self.path)
-        ours = _ours(parts, self._file)
-        if ours is None:
-            parts = listed(self.path)  # the look may have passed it while it moved
-            ours = _ours(parts, self._file)
-        lost: int | None = None
-        if ours is not None:
-            younger = parts[: parts.index(ours)]
-        else:
-            if not parts or parts[0].number:
-                return None  # between rename and open, or deleted: the old file may still grow
-            # Rotated away for good, or begun anew: the oldest that was written to after ours.
-            since = self._file.mtime_ns
-            younger = [part for part in parts if part.mtime_ns >= since]
-            lost = self._lost(younger)
-        if not younger:
-            return None
-        oldest = younger[-1]
-        try:
-            file = open_part(oldest)
-        except FileNotFoundError:
-            return None
-        # Numbers only grow and listed() looks at the small ones first: as this is still the file that it saw under the
-        # number, no file was between it and ours. Otherwise a rotation came between; the next poll sees it whole.
-        # An empty newest file says that the writer may not have moved on yet (logrotate makes it before it tells).
-        if oldest.number == 0 and file.size() == 0:
-            file.close()
-            return None
-        return file, oldest, parts, lost
-
-    def _lost(self, younger: list[Part]) -> int | None:
-        """How many files were removed unread, 0 for perhaps some, None for none."""
-        there = [part.identity for part in younger]
-        for number, identity in enumerate(self._ahead):
-            if identity in there:
-                return number or None
-        if len(younger) == 1 and younger[0].number == 0:  # begun anew on purpose: what we knew of is gone
-            return len(self._ahead) or None
-        return 0
 
     def _move(self, file: PartFile, part: Part, offset: int) -> None:
         self._leave()
@@ -359,25 +316,3 @@ class Follower:
             self._times.close()
             self._times = None
         self._times_at = 0.0
-
-
-def _ours(parts: list[Part], file: PartFile) -> Part | None:
-    """An open file among the parts. An inode that we hold open is no other plain file's; of packed ones, whose inode
-    is free, the youngest with it is ours.
-    """
-    same = [part for part in parts if part.identity == file.identity]
-    plain = [part for part in same if not part.is_packed and not file.is_packed]
-    packed = [part for part in same if part.is_packed]
-    return next(iter(plain + packed), None)
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _ahead(parts: list[Part], ours: Part) -> list[tuple[int, int]]:
-    return [part.identity for part in reversed(parts) if part.number < ours.number]

@@ -68,15 +68,16 @@ class Intake:
     """The reading end of one pipe, taken over. Nothing here waits.
 
     fd: for events and splice; longest: bytes of an unfinished line beyond which the pipe may be too full for the rest;
-    ended: nothing will ever come again.
+    ended: nothing will ever come again; signals: SIGIO comes, see signal().
     """
 
-    __slots__ = ("_blocking", "_held", "_is_fifo", "_scratch", "ended", "fd", "longest")
+    __slots__ = ("_blocking", "_held", "_is_fifo", "_scratch", "ended", "fd", "longest", "signals")
 
     def __init__(self, fd: int, scratch: Scratch) -> None:
         self.fd, self._is_fifo, self._blocking = _own(fd)
         self._scratch: Scratch | None = scratch if scratch.can_peek else None
         self._held = b""
+        self.signals = False
         self.ended = False
         try:
             # Pages need not be full: writes that do not fit the last one begin a new one, so half is what is sure.
@@ -114,6 +115,21 @@ class Intake:
             self._scratch.discard(self.fd, count)
         else:
             self._held = self._held[count:]
+
+    def signal(self, *, on: bool) -> bool:
+        """Whether SIGIO comes from now on when somebody writes, also in the middle of a large write.
+
+        Only where our open file description is our own. A process without a handler would be ended by it.
+        """
+        if on != self.signals and self._is_fifo and not self._blocking and self._scratch is not None:
+            try:
+                flags = fcntl.fcntl(self.fd, fcntl.F_GETFL)
+                fcntl.fcntl(self.fd, fcntl.F_SETOWN, os.getpid())
+                fcntl.fcntl(self.fd, fcntl.F_SETFL, flags | os.O_ASYNC if on else flags & ~os.O_ASYNC)
+            except OSError:
+                return False
+            self.signals = on
+        return self.signals
 
     def close(self) -> None:
         """Close the pipe; what is in it stays there for the next reader."""

@@ -60,6 +60,18 @@ _SIGNS = (
 )
 
 
+# For passing over lines quickly. First words of lines that tell a level further on, or may:
+_MEANINGFUL = (
+    r"(?:npm|Exception|Traceback|Caused|During|The|Fatal|Parse|thread"
+    r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
+)
+_TIMES = r"(?:\d[\w:.,/+#-]{0,40}+ {1,4}+){0,4}+"
+_ACCESS = (
+    r"\d[\d.]{6,14} - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
+    r' "(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) '
+)
+
+
 def _levels_at(words: Iterable[str]) -> str:
     """What follows the beginning of a line that tells its level, by one of these words or by other means.
 
@@ -128,23 +140,21 @@ def default_of(stream: str) -> str:
 def levels_in(block: bytes, stream: str, before: str | None = None) -> list[tuple[int, str]]:
     """The levels of all lines of a block that begins with a line: (offset, level) where the level changes.
 
-    The same as level_of line by line, but the lines that tell nothing (most) are passed over together.
+    The same as level_of line by line, but lines that tell nothing, or the same as before (most), are passed over
+    together.
     """
     default = default_of(stream)
-    others = _others(default)
     text = b"\n" + block  # a line begins in text where its number of bytes is in block, with the end of the one before
     changes: list[tuple[int, str]] = []
     level, shown, at, size = before or default, "", 0, len(block)
     while at < size:
-        start = at
-        if level == default:
-            match = others.search(text, at)
-            start = match.start() if match is not None else size
-            if start > at and shown != default:
-                shown = default
-                changes.append((at, default))
-            if start >= size:
-                break
+        match = (_others(default) if level == default else _unlike(level)).search(text, at)
+        start = match.start() if match is not None else size
+        if start > at and shown != level:
+            shown = level
+            changes.append((at, level))
+        if start >= size:
+            break
         end = block.find(b"\n", start) + 1 or size
         level = level_of(block[start : min(end, start + LOOK)], stream, level)
         if level != shown:
@@ -178,7 +188,37 @@ def _others(default: str) -> re.Pattern[bytes]:
     """Where a line begins whose level may be another than the default one: finds too many, never too few."""
     words = [word for word, level in _LEVEL_OF.items() if level != default]
     json_line = rb"(?=\{)(?!" + _OF_DEFAULT[default] + rb")"
-    return re.compile(rb"\n(?:" + rb"|".join((json_line, _levels_at(words).encode(), _GOES_ON.pattern)) + rb")")
+    found = rb"|".join((json_line, _levels_at(words).encode(), _GOES_ON.pattern))
+    return re.compile(rb"\n(?!" + _says_nothing(default).encode() + rb")(?:" + found + rb")")
+
+
+@cache
+def _unlike(level: str) -> re.Pattern[bytes]:
+    """Where a line begins after one of that level, not the default one, that may have another; too many, never too few.
+
+    The same have lines that go on with it, and those that tell it in the plainest way.
+    """
+    goes_on = rb"(?!" + _GOES_ON.pattern + rb")[ \t\r\n})]"
+    return re.compile(rb"\n(?!" + goes_on + rf"|{_TIMES}(?:{_capitals(level)})[ :]".encode() + rb")")
+
+
+def _says_nothing(default: str) -> str:
+    """How most lines begin that have the default level, for speed: what this matches need not be looked at closely.
+
+    Times, numbers and the like, and then a word of no meaning, or the level that is the default one anyway. It must
+    be sure: after the word comes what cannot follow a level, and the word may stand before none.
+    """
+    capitals = _capitals(default)
+    return (
+        rf"{_TIMES}(?:(?!{_MEANINGFUL})[A-Za-z][a-z]{{1,30}}+ (?=[A-Za-z0-9])|[a-z]{{2,120}}+\n|(?:{capitals})[ :])"
+        rf"|{_ACCESS}"
+        rf"|(?:time|ts)=[^\s,|]{{1,40}}+ level=(?:{capitals.lower()})[ \n]"
+    )
+
+
+def _capitals(level: str) -> str:
+    """The words for a level, as they are believed wherever they stand."""
+    return "|".join(word.upper() for word, one in _LEVEL_OF.items() if one == level and word not in _ONLY_NAMED)
 
 
 def _of_match(match: re.Match[bytes], line: bytes) -> str | None:

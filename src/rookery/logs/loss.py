@@ -7,16 +7,15 @@ class Loss:
     """The gap in one log file.
 
     lines, size: lines that lost bytes, and the bytes (as they would have been written); torn: the gap ends inside
-    a line, whose rest must be lost too; why: the system's words. all_lines, all_bytes: since the start.
+    a line, whose rest must be lost too. all_lines, all_bytes: since the start.
     """
 
-    __slots__ = ("all_bytes", "all_lines", "lines", "size", "torn", "why")
+    __slots__ = ("all_bytes", "all_lines", "lines", "size", "torn")
 
     def __init__(self) -> None:
         self.lines = 0
         self.size = 0
         self.torn = False
-        self.why = ""
         self.all_lines = 0
         self.all_bytes = 0
 
@@ -37,9 +36,9 @@ class Loss:
             return 0
         return data.find(b"\n") + 1 or len(data)
 
-    def mark(self) -> bytes:
+    def mark(self, why: str) -> bytes:
         """The line that stands in the file for what is missing."""
-        return f"[rookery] {self.lines} lines ({self.size} bytes) were dropped here: {self.why}\n".encode()
+        return f"[rookery] {self.lines} lines ({self.size} bytes) were dropped here: {why}\n".encode()
 
     def clear(self) -> None:
         """The mark has been written."""

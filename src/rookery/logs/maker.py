@@ -90,6 +90,13 @@ class Maker:
         self._is_open, self._pending = False, b""
         return closing
 
+    def note(self, line: bytes) -> bytes:
+        """A whole line of our own, made like the others; as JSON it is a warning."""
+        if self._json:
+            self._tick()
+            return self._head("warning") + _escape(line[:-1]) + _CLOSE
+        return self._head_plain() + line
+
     def reset(self) -> None:
         """Forget the unfinished line: somebody else has ended it in the log. What is held back begins one of its own.
 

@@ -149,21 +149,35 @@ def _move(path: str, number: int) -> None:
 
 
 def _part(path: str, number: int) -> Part | None:
+    if not number:
+        return _plain(path, 0)
+    # A second look: it may have been packed between the two.
+    return _packed(path, number) or _plain(path, number) or _packed(path, number)
+
+
+def _plain(path: str, number: int) -> Part | None:
     name = rotated(path, number)
-    if number:
-        with contextlib.suppress(OSError):
-            fd = os.open(name + PACKED, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            try:
-                status = os.fstat(fd)
-                identity = packed_identity(fd)
-            finally:
-                os.close(fd)
-            return Part(number, name + PACKED, identity, status.st_size, status.st_mtime_ns, is_packed=True)
     try:
         status = os.stat(name)
     except OSError:
         return None
     return Part(number, name, (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
+
+
+def _packed(path: str, number: int) -> Part | None:
+    name = rotated(path, number) + PACKED
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        identity = packed_identity(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return Part(number, name, identity, status.st_size, status.st_mtime_ns, is_packed=True)
 
 
 def _forget(name: str) -> None:

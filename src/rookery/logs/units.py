@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rookery.logs.rules import Rules
+    from rookery.logs.trouble import Tell
     from rookery.logs.watch import Watch
-    from rookery.logs.writer import Tell
 
     Json = dict[str, Any]
 
@@ -39,13 +40,17 @@ BUSY_FOR = 0.05
 FIRST_LOOK = 0.001
 LAST_LOOK = 0.1
 """Seconds before a pipe with an unfinished line is looked into again, unasked. A writer in the middle of a write that
-is larger than the pipe makes no event when he fills it up from there on (pipe_write in the kernel)."""
+is larger than the pipe makes no event when he fills it up from there on (pipe_write in the kernel); but a signal, for
+those who ask for it, and then nobody needs to look."""
 MOST_LEAVING = 256
 """Closed sources that may wait for room on the disk."""
 
 
 class Units:
-    """All open sources. watch: they are registered there. clock: monotonic seconds. tell: for the manager."""
+    """All open sources. watch: they are registered there. clock: monotonic seconds. tell: for the manager.
+
+    hears_signals: SIGIO has a handler, and look_again() is called after it.
+    """
 
     def __init__(
         self,
@@ -54,7 +59,9 @@ class Units:
         tell: Tell = lambda _: None,
         to_pack: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        hears_signals: bool = False,
     ) -> None:
+        self._hears_signals = hears_signals
         self._watch = watch
         self._clock = clock
         self._tell = tell
@@ -97,6 +104,9 @@ class Units:
         for name, fd, stream, maker in zip(order, fds, asked, makers, strict=True):
             log = self._log(stream.path, stream.rules)
             combined = self._log(stream.combined, stream.rules) if stream.combined else None
+            for one in (log, combined):
+                if one is not None and maker is not None:
+                    one.dress = maker.note
             name_in_index = f"{key[0]}/{key[1]}/{name}"
             sources[name] = Source(name_in_index, fd, log, scratch=self._scratch, combined=combined, maker=maker)
         self._units[key] = sources
@@ -181,6 +191,11 @@ class Units:
         if not source.ended:
             self._ready[source] = None
 
+    def look_again(self) -> None:
+        """Somebody has written into a pipe with an unfinished line."""
+        now = self._clock()
+        self._unfinished = {source: (now, pause) for source, (_, pause) in self._unfinished.items()}
+
     @property
     def is_gathering(self) -> bool:
         """Whether pipes should not be waited for now: more will have come when the next round is due."""
@@ -216,7 +231,7 @@ class Units:
         due = [RETRY_EVERY] if self._lossy else []
         due += [until - now for until in self._waiting.values()]
         due += [at - now for at in self._blocked.values()]
-        due += [at - now for at, _ in self._unfinished.values()]
+        due += [at - now for source, (at, _) in self._unfinished.items() if source not in self._ready and at < math.inf]
         if self._ready:
             due.append(self._round_at - now)
         return max(0.0, min(due)) if due else None
@@ -233,11 +248,23 @@ class Units:
                 self._busy_until = now + BUSY_FOR
             self._follow_state(source)
             if source.is_mid_line and not source.ended:
-                pause = min(LAST_LOOK, self._unfinished.get(source, (0.0, 0.0))[1] * 2 or FIRST_LOOK)
-                self._unfinished[source] = (now + (FIRST_LOOK if moved else pause), FIRST_LOOK if moved else pause)
-            else:
-                self._unfinished.pop(source, None)
+                self._look_later(source, now, has_moved=bool(moved))
+            elif self._unfinished.pop(source, None) is not None and not source.ended:
+                source.intake.signal(on=False)
         self._round_at = now if now < self._busy_until else now + GATHER
+
+    def _look_later(self, source: Source, now: float, *, has_moved: bool) -> None:
+        """There is an unfinished line in its pipe."""
+        _, before = self._unfinished.get(source, (0.0, 0.0))
+        pause = FIRST_LOOK if has_moved else min(LAST_LOOK, before * 2 or FIRST_LOOK)
+        if has_moved:
+            source.intake.signal(on=False)
+        elif before >= LAST_LOOK and self._hears_signals:
+            was_on = source.intake.signals
+            # One more look after the signal was asked for, at what came before that.
+            if source.intake.signal(on=True) and was_on:
+                pause = math.inf
+        self._unfinished[source] = (now + pause, pause)
 
     def _sources(self) -> Iterator[Source]:
         for sources in self._units.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from errno import EAGAIN, ENOSPC
 
@@ -14,14 +13,14 @@ from rookery.logs.loss import Loss
 from rookery.logs.ownership import Ownership
 from rookery.logs.period import period_end
 from rookery.logs.rotation import remove, shift
+from rookery.logs.trouble import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rookery.logs.rules import Rules
-
-    Tell = Callable[[dict[str, object]], None]
+    from rookery.logs.trouble import Tell
 
 LOOK_EVERY = 2.0
 """Seconds between two looks whether the path still names our file."""
@@ -45,14 +44,15 @@ def _nothing(_: object) -> None:
 class LogFile:
     """The end of one log file, for one writer or several.
 
-    tell: is handed what the manager should know, see _failed() and retry(); rotated: is called with the path after a
-    rotation. write, clock, wall: stand-ins for os.write, time.monotonic and time.time. No method raises OSError.
+    tell: is handed what the manager should know, see Trouble; to_pack: is called with the path after a rotation. dress:
+    makes a line of ours like the others in it. write, clock, wall: stand-ins for os.write, time.monotonic and
+    time.time. No method raises OSError.
     """
 
     __slots__ = (
         "_can_splice", "_clock", "_end", "_index", "_look_at", "_owner", "_period_end", "_retry_at",
-        "_rotate_at", "_said", "_tell", "_to_pack", "_wall", "_write", "is_full", "loss", "path", "rotations", "rules",
-        "users",
+        "_rotate_at", "_to_pack", "_trouble", "_wall", "_write", "dress", "is_full", "loss", "path", "rotations",
+        "rules", "users",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,8 @@ class LogFile:
         self.rotations = 0
         self.loss = Loss()
         self.is_full = False
-        self._tell = tell
+        self._trouble = Trouble(path, tell)
+        self.dress: Callable[[bytes], bytes] = lambda line: line
         self._to_pack = to_pack
         self._write = write
         self._clock = clock
@@ -82,7 +83,6 @@ class LogFile:
         self._can_splice = _splice is not None
         self._look_at = self._retry_at = self._rotate_at = 0.0
         self._period_end = math.inf
-        self._said = False
         self._owner = Ownership(self._index)
         self._open()
 
@@ -94,7 +94,8 @@ class LogFile:
     @property
     def problem(self) -> str:
         """Why nothing is written at present, or ""."""
-        return self.loss.why if self._end.fd < 0 or self.loss.size or self.is_full else ""
+        is_wrong = self._end.fd < 0 or self.loss.size or self.is_full or self._trouble.is_astray
+        return self._trouble.why if is_wrong else ""
 
     @property
     def needs_retry(self) -> bool:
@@ -219,6 +220,7 @@ class LogFile:
             self._can_splice = False
             return 0
         self._end.grew(moved, None)
+        self._trouble.written()
         return moved
 
     def retry(self, *, force: bool = False) -> bool:
@@ -235,18 +237,17 @@ class LogFile:
             return not self.is_full
         if not force and (self.loss.torn or self._clock() < self._retry_at):
             return False
+        self._look()  # what cannot be written may have been moved away
         if self._end.fd < 0 and not self._open():
             return False
         self._end.seek()
-        mark = self.loss.mark()
+        mark = self.dress(self.loss.mark(self._trouble.why))
         if self._end.mid_line:
             mark = b"\n" + mark
         if self._put(memoryview(mark)) < len(mark):
             return False
-        told = {"event": "log_dropped", "path": self.path, "lines": self.loss.lines, "bytes": self.loss.size}
-        self._tell({**told, "why": self.loss.why})
+        self._trouble.end(self.loss.lines, self.loss.size)
         self.loss.clear()
-        self._said = False
         self._can_splice = _splice is not None and self._end.is_regular
         return True
 
@@ -278,11 +279,13 @@ class LogFile:
             "dropped_bytes": self.loss.all_bytes,
             "problem": self.problem,
             "blocks": self.rules.blocks,
+            "astray": self._trouble.is_astray,
         }
 
     def close(self) -> None:
         """Close the file; what is still to be told of losses is tried a last time."""
         self.retry(force=True)
+        self._trouble.end(self.loss.lines, self.loss.size)  # whoever opens it next begins anew
         self._end.close()
         self._index.close()
 
@@ -320,9 +323,8 @@ class LogFile:
             self._failed(error)
         if done:
             self._end.grew(done, view[done - 1])
-        if self._said and not self.loss.size and done == len(view):
-            self._said = False
-            self._tell({"event": "log_dropped", "path": self.path, "lines": 0, "bytes": 0, "why": self.loss.why})
+        if done == len(view) and not self.loss.size:
+            self._trouble.written()
         return done
 
     def _rotate(self) -> None:
@@ -334,7 +336,7 @@ class LogFile:
                 shift(self.path, self.rules.keep)
                 self.rotations += 1
         except OSError as error:
-            self._say(f"cannot rotate: {error.strerror}")
+            self._trouble.say(f"cannot rotate: {error.strerror}")
             self._rotate_at = self._clock() + ROTATE_AGAIN
             self._index.attach(self._end.identity)
             return
@@ -348,8 +350,10 @@ class LogFile:
         try:
             self._end.open(self.path)
         except OSError as error:
-            self._failed(error)
+            self._failed(error, astray=self._end.fd >= 0)
             return False
+        if self._trouble.is_astray:
+            self._trouble.end()
         self._can_splice = _splice is not None and self._end.is_regular
         self._look_at = self._clock() + LOOK_EVERY
         self._set_period(self._end.changed_at if self.size else self._wall())
@@ -366,21 +370,9 @@ class LogFile:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_EVERY
-        if self._end.is_regular and not self._end.is_named(self.path):
+        if not self._end.is_named(self.path):
             self._open()
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: OSError, *, astray: bool = False) -> None:
         self._retry_at = self._clock() + RETRY_EVERY
-        self.loss.why = os.strerror(error.errno or EAGAIN)
-        if not self._said:
-            blocks = self.rules.blocks
-            self._say(f"cannot be written, {'its writers wait' if blocks else 'lines are dropped'}: {self.loss.why}")
-            self._tell({"event": "log_full", "path": self.path, "why": self.loss.why, "blocks": blocks})
-            self._said = True
-
-    def _say(self, text: str) -> None:
-        # manager.log may be on the same full disk.
-        try:
-            sys.stderr.write(f"rookery-collector: {self.path}: {text}\n")
-        except (OSError, ValueError):
-            return
+        self._trouble.begin(os.strerror(error.errno or EAGAIN), blocks=self.rules.blocks, astray=astray)

@@ -4,7 +4,7 @@ import shutil
 import pytest
 from written import append, pack, rotate
 
-from rookery.logs import follow
+from rookery.logs import follow, succession
 from rookery.logs.follow import Follower
 from rookery.logs.position import BEGINNING, end_of
 
@@ -77,14 +77,14 @@ def test_what_was_written_while_it_looked_for_the_next_file(path, follower, monk
     assert follower.poll() == [b"1"]
     rotate(path)
     append(path, b"3\n")
-    real_listed = follow.listed
+    real_listed = succession.listed
 
     def write_and_look(path):
-        monkeypatch.setattr(follow, "listed", real_listed)
+        monkeypatch.setattr(succession, "listed", real_listed)
         append(f"{path}.1", b"2\n")
         return real_listed(path)
 
-    monkeypatch.setattr(follow, "listed", write_and_look)
+    monkeypatch.setattr(succession, "listed", write_and_look)
     assert poll_all(follower) == [b"2", b"3"]
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rookery.logs import levels
 from rookery.logs.levels import LOOK, ORDER, level_of, levels_in, parse_level
 
 TOLD = [
@@ -181,7 +182,16 @@ PARTS = st.sampled_from(
 )
 
 
-@given(st.lists(st.one_of(PARTS, st.binary(max_size=30)), max_size=12), st.booleans())
+WORDS = st.sampled_from(
+    [word + end for word in ("error", "Error", "ERROR", "INFO", "WARN", "debug", "fatal") for end in ("", ":", " ")]
+    + [*("Jan ", "UTC ", "npm ", "Caused by: ", "Exception in thread ", "The above exception was ", "word ", "Word ")]
+    + [*("2026-07-01 ", "12:00:00,123 ", "12 ", "1", "[", "] ", "- ", "| ", ": ", " ", "level=", "time=1 ", '"', "=")]
+    + ["127.0.0.1 - - [01/Jul/2026:10:00:00 +0000] ", '"GET / ', "abc\n", "app.py:3: ", "D, "]
+).map(str.encode)  # fmt: skip
+MIXED = st.lists(WORDS, max_size=6).map(b"".join)
+
+
+@given(st.lists(st.one_of(PARTS, MIXED, st.binary(max_size=30)), max_size=12), st.booleans())
 @pytest.mark.parametrize("stream", ["out", "err"])
 @pytest.mark.parametrize("before", [None, "info", "error", "debug"])
 def test_a_block_has_the_levels_of_its_lines(stream, before, parts, has_end):
@@ -195,6 +205,24 @@ def test_a_block_has_the_levels_of_its_lines(stream, before, parts, has_end):
         assert shown == level, block[at:end]
         at = end
     assert not changes
+
+
+@pytest.mark.parametrize(
+    ("stream", "line"),
+    [
+        *(("out", b"00000001 xxxxxxxxxxxxxxxxxxxxxxxxx"), ("err", b"Listening on port 8000")),
+        *(("out", b"2026-07-01 12:00:00,123 INFO app: done"), ("out", b"2026-07-01 12:00:00,123 DEBUG app: done")),
+        *(("err", b"ERROR: no"), ("out", b'127.0.0.1 - - [01/Jul/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5')),
+        *(("out", b"time=2026-07-01T12:00:00Z level=info msg=ready"), ("out", b"WARNING slow\n  at x\n  at y")),
+    ],
+)
+def test_lines_of_one_level_are_passed_over_together(stream, line, monkeypatch):
+    looked = []
+    monkeypatch.setattr(levels, "level_of", lambda *args: looked.append(args) or level_of(*args))
+    block = (line + b"\n") * 50
+    assert levels_in(block, stream) == [(0, level_of(line, stream))]
+    assert len(looked) <= 1
+    assert looked == [] or level_of(line, stream) != levels.default_of(stream)
 
 
 @pytest.mark.parametrize(

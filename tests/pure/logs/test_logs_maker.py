@@ -119,6 +119,19 @@ def test_the_end_closes_an_unfinished_object():
     assert one.make(b"x\n").startswith(b'{"time"')
 
 
+def test_a_line_of_our_own_looks_like_the_others():
+    form = Format(timestamps="HH", prefix="web:0 | ", app="web", stream="err")
+    line = Maker(form, lambda: 0.0).note(b"[rookery] gap\n")
+    assert line[2:] == b" web:0 | [rookery] gap\n"
+    maker = Maker(form._replace(json=True))
+    begun = maker.make(b'{"a"')
+    found = json.loads(maker.note(b'[rookery] "gap"\n'))
+    assert {key: found[key] for key in ("level", "app", "stream", "message")} == {
+        "level": "warning", "app": "web", "stream": "err", "message": '[rookery] "gap"',
+    }  # fmt: skip
+    assert json.loads(begun + maker.make(b": 1}\n"))["message"] == '{"a": 1}'
+
+
 def test_a_reset_loses_nothing_that_was_held_back():
     one = maker(Format(json=True))
     first = one.make(b"x" * LOOK + b"\xe2\x82")

@@ -60,6 +60,21 @@ def test_where_a_kill_left_both_the_packed_one_counts(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["web.log.1", "web.log.1.idx", "web.log.2.gz", "web.log.2.idx"]
 
 
+def test_a_file_that_is_packed_under_our_eyes_is_not_missed(tmp_path, monkeypatch):
+    path = tmp_path / "web.log"
+    put(path, 2, b"two")
+    real, plain = os.stat, rotated(str(path), 2)
+
+    def stat(name, **options):
+        if name == plain and os.path.lexists(plain):
+            put(path, 2, b"two", packed=True)
+            os.unlink(plain)
+        return real(name, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert [(part.number, part.is_packed) for part in chain(str(path))] == [(2, True)]
+
+
 def test_what_is_beyond_keep_goes_with_its_index(tmp_path):
     path = tmp_path / "web.log"
     for number in range(6):

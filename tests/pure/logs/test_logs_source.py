@@ -383,6 +383,14 @@ class TestLongLines:
         self.turn(units)
         assert read(path).endswith(b"x\ntwo is read again\n")
 
+    def test_nobody_spins_until_the_next_round_over_an_unfinished_line(self, units, clock):
+        os.write(self.apps["1"], b"x\nhalf")
+        os.write(self.apps["2"], b"half")
+        self.turn(units)
+        clock.now += GATHER / 4
+        units.tick()
+        assert units.timeout() > 0
+
     def test_one_source_has_only_its_turn(self, units, path):
         fcntl.fcntl(self.apps["1"], 1031, 1 << 20)  # F_SETPIPE_SZ
         os.write(self.apps["1"], b"line\n" * 200_000)

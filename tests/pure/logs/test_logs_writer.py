@@ -329,3 +329,82 @@ class TestFullDisk:
         mine = sum(len(line) + 1 for line in kept.split(b"\n") if line.startswith(b"["))
         newlines_that_ended_torn_lines = len(kept) - mine + log.loss.all_bytes - len(sent)
         assert 0 <= newlines_that_ended_torn_lines <= len(writes)
+
+
+class TestSomethingInItsPlace:
+    """Somebody puts something else where the file was."""
+
+    @pytest.fixture
+    def told(self):
+        return []
+
+    @pytest.fixture
+    def log(self, make_log, told):
+        log = make_log(tell=told.append)
+        log.write(b"1\n")
+        return log
+
+    def look(self, log, clock, data):
+        clock.now += LOOK_EVERY
+        log.write(data)
+
+    def test_a_link_is_not_followed_and_told_once(self, log, clock, path, tmp_path, told):
+        os.rename(path, tmp_path / "old")
+        os.symlink(tmp_path / "target", path)
+        for number in (b"2\n", b"3\n", b"4\n"):
+            self.look(log, clock, number)
+        why = os.strerror(errno.ELOOP)
+        assert told == [{"event": "log_full", "path": path, "why": why, "blocks": False, "astray": True}]
+        assert log.problem == why
+        assert log.counters()["astray"] is True
+        assert read(tmp_path / "old") == b"1\n2\n3\n4\n"
+        assert not (tmp_path / "target").exists()
+        os.unlink(path)
+        self.look(log, clock, b"5\n")
+        assert told[1:] == [{"event": "log_dropped", "path": path, "lines": 0, "bytes": 0, "why": why}]
+        assert read(path) == b"5\n"
+        assert log.problem == ""
+
+    def test_a_fifo_is_left_as_soon_as_it_has_gone(self, log, clock, path):
+        os.unlink(path)
+        os.mkfifo(path)
+        self.look(log, clock, b"2\n")
+        self.look(log, clock, b"x" * 70_000 + b"\n")
+        assert log.problem == os.strerror(errno.EAGAIN)
+        os.unlink(path)
+        self.look(log, clock, b"3\n")
+        assert read(path).endswith(b"were dropped here: Resource temporarily unavailable\n3\n")
+        assert log.problem == ""
+
+    def test_a_spliced_line_ends_the_trouble_too(self, log, clock, disk, told):
+        log.rules.blocks = True
+        disk.left = 0
+        log.write(b"2\n")
+        disk.left = None
+        clock.now += RETRY_EVERY
+        assert log.retry()
+        reading, writing = os.pipe()
+        os.write(writing, b"2\n")
+        assert log.splice(reading, 10) == 2
+        os.close(reading)
+        os.close(writing)
+        assert [event["event"] for event in told] == ["log_full", "log_dropped"]
+
+    def test_closing_it_ends_what_was_told_of_it(self, log, disk, told):
+        disk.left = 0
+        log.write(b"2\n")
+        log.close()
+        full, gone = told
+        assert full["event"] == "log_full"
+        assert (gone["event"], gone["lines"], gone["bytes"]) == ("log_dropped", 1, 2)
+
+
+def test_the_mark_of_a_gap_looks_like_the_other_lines(make_log, path, clock, disk):
+    log = make_log()
+    log.dress = lambda line: b"<" + line[:-1] + b">\n"
+    disk.left = 0
+    log.write(b"1\n")
+    disk.left = None
+    clock.now += RETRY_EVERY
+    log.write(b"2\n")
+    assert read(path) == b"<[rookery] 1 lines (2 bytes) were dropped here: No space left on device>\n2\n"
