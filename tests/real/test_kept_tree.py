@@ -32,12 +32,15 @@ time.sleep(1000)
 
 
 def sleeps(rook):
+    """What sleeps below the keeper: {pid: its last argument}."""
     keeper = rook.ping()["keeper_pid"]
-    found = {}
-    for process in kernel.processes():
-        if process.name == "sleep" and process.start_time >= kernel.start_time(keeper):
-            found[process.pid] = kernel.command_line(process.pid)[-1]
-    return found
+    table = {process.pid: process for process in kernel.processes()}
+    return {
+        process.pid: kernel.command_line(process.pid)[-1]
+        for process in table.values()
+        if process.name == "sleep"
+        and (process.ppid == keeper or (process.ppid in table and table[process.ppid].ppid == keeper))
+    }
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ async def until(unit, *states):
     """Wait until the unit is in one of the states."""
     async with asyncio.timeout(20):
         while unit.state not in states:
-            await unit._changed.wait()
+            await unit._changes.wait()
 
 
 async def test_started_in_order_and_stopped_in_reverse(wire, pidfds):
