@@ -10,9 +10,12 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rookery.errors import ChannelTimeout as ChannelTimeout
+    from rookery.errors import CommandNotFound as CommandNotFound
     from rookery.errors import Disconnected as Disconnected
+    from rookery.errors import InputClosed as InputClosed
     from rookery.errors import OutputLimit as OutputLimit
     from rookery.errors import ProcessFailed as ProcessFailed
+    from rookery.errors import ProcessNotFound as ProcessNotFound
     from rookery.errors import RemoteError as RemoteError
     from rookery.errors import RookeryError as RookeryError
     from rookery.errors import SpawnError as SpawnError
@@ -40,13 +43,25 @@ if TYPE_CHECKING:
     from rookery.process.command import Command as Command
     from rookery.process.command import spawn as spawn
     from rookery.process.events import ChildEvent as ChildEvent
+    from rookery.process.hooks import on_exit as on_exit
+    from rookery.process.hooks import on_signal as on_signal
+    from rookery.process.hooks import on_task_error as on_task_error
+    from rookery.process.hooks import on_uncaught as on_uncaught
+    from rookery.process.info import ProcessInfo as ProcessInfo
+    from rookery.process.info import process_info as process_info
+    from rookery.process.info import set_title as set_title
+    from rookery.process.input import InputStream as InputStream
+    from rookery.process.options import RunOptions as RunOptions
+    from rookery.process.output import OutputStream as OutputStream
     from rookery.process.pipeline import Pipeline as Pipeline
     from rookery.process.pipeline import PipelineResult as PipelineResult
+    from rookery.process.pipeline import RunningPipeline as RunningPipeline
     from rookery.process.result import Result as Result
     from rookery.process.run import run as run
     from rookery.process.run import run_sync as run_sync
     from rookery.process.run import shell as shell
     from rookery.process.run import shell_sync as shell_sync
+    from rookery.process.shutdown import GracefulShutdown as GracefulShutdown
     from rookery.process.spec import SpawnSpec as SpawnSpec
     from rookery.process.stdio import CAPTURE as CAPTURE
     from rookery.process.stdio import DISCARD as DISCARD
@@ -70,22 +85,31 @@ _PUBLIC = {
     "Child": "rookery.process.child",
     "ChildEvent": "rookery.process.events",
     "Command": "rookery.process.command",
+    "CommandNotFound": "rookery.errors",
     "DISCARD": "rookery.process.stdio",
     "Disconnected": "rookery.errors",
+    "GracefulShutdown": "rookery.process.shutdown",
     "Health": "rookery.ipc.hub_member",
     "Hub": "rookery.ipc.hub",
     "INHERIT": "rookery.process.stdio",
+    "InputClosed": "rookery.errors",
+    "InputStream": "rookery.process.input",
     "MaxRestarts": "rookery.lifecycle.restart",
     "OutputLimit": "rookery.errors",
+    "OutputStream": "rookery.process.output",
     "PIPE": "rookery.process.stdio",
     "Pipeline": "rookery.process.pipeline",
     "PipelineResult": "rookery.process.pipeline",
     "ProcessFailed": "rookery.errors",
+    "ProcessInfo": "rookery.process.info",
     "ProcessManager": "rookery.supervise.process_manager",
+    "ProcessNotFound": "rookery.errors",
     "RemoteError": "rookery.errors",
     "RestartPolicy": "rookery.lifecycle.restart",
     "Result": "rookery.process.result",
     "RookeryError": "rookery.errors",
+    "RunOptions": "rookery.process.options",
+    "RunningPipeline": "rookery.process.pipeline",
     "STDOUT": "rookery.process.stdio",
     "SharedArray": "rookery.ipc.shared",
     "SpawnError": "rookery.errors",
@@ -104,11 +128,17 @@ _PUBLIC = {
     "connect_tcp": "rookery.ipc.connect",
     "connect_unix": "rookery.ipc.connect",
     "fork": "rookery.worker.forking",
+    "on_exit": "rookery.process.hooks",
+    "on_signal": "rookery.process.hooks",
+    "on_task_error": "rookery.process.hooks",
+    "on_uncaught": "rookery.process.hooks",
+    "process_info": "rookery.process.info",
     "run": "rookery.process.run",
     "run_sync": "rookery.process.run",
     "serve_tcp": "rookery.ipc.server",
     "serve_text": "rookery.ipc.server",
     "serve_unix": "rookery.ipc.server",
+    "set_title": "rookery.process.info",
     "shell": "rookery.process.run",
     "shell_sync": "rookery.process.run",
     "spawn": "rookery.process.command",
@@ -127,19 +157,28 @@ __all__ = [
     "Child",
     "ChildEvent",
     "Command",
+    "CommandNotFound",
     "Disconnected",
+    "GracefulShutdown",
     "Health",
     "Hub",
+    "InputClosed",
+    "InputStream",
     "MaxRestarts",
     "OutputLimit",
+    "OutputStream",
     "Pipeline",
     "PipelineResult",
     "ProcessFailed",
+    "ProcessInfo",
     "ProcessManager",
+    "ProcessNotFound",
     "RemoteError",
     "RestartPolicy",
     "Result",
     "RookeryError",
+    "RunOptions",
+    "RunningPipeline",
     "SharedArray",
     "SpawnError",
     "SpawnSpec",
@@ -158,11 +197,17 @@ __all__ = [
     "connect_tcp",
     "connect_unix",
     "fork",
+    "on_exit",
+    "on_signal",
+    "on_task_error",
+    "on_uncaught",
+    "process_info",
     "run",
     "run_sync",
     "serve_tcp",
     "serve_text",
     "serve_unix",
+    "set_title",
     "shell",
     "shell_sync",
     "spawn",

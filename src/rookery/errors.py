@@ -16,6 +16,7 @@ RookeryError
 │   ├── TimedOut                it was stopped because its time was over, or because it was silent for too long
 │   └── OutputLimit             it was stopped because it wrote too much
 ├── ProcessEnded                that process has ended already
+├── ProcessNotFound             there is no process with this pid
 ├── ImpossibleTransition        a state table was asked for a step that it does not have
 ├── StopFailed                  a process outlived SIGKILL for too long
 ├── LinkError                   a connection between two processes of ours broke
@@ -75,6 +76,7 @@ __all__ = [
     "ParentGone",
     "ProcessEnded",
     "ProcessFailed",
+    "ProcessNotFound",
     "RemoteError",
     "ResourcesExhausted",
     "RookeryError",
@@ -235,6 +237,17 @@ class TimedOut(ProcessFailed):
 
 class OutputLimit(ProcessFailed):
     """It was stopped because it wrote more than max_output; what it wrote until then is in the result."""
+
+
+class ProcessNotFound(RookeryError):
+    """There is no process with this pid."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        super().__init__(f"there is no process {pid}")
+
+    def __reduce__(self) -> tuple[type[ProcessNotFound], tuple[int]]:
+        return type(self), (self.pid,)
 
 
 class ImpossibleTransition(RookeryError):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from rookery import PIPE, DISCARD, errors, run, spawn
+from rookery import DISCARD, PIPE, errors, run, spawn
 from rookery._os import kernel
 from rookery.process.reaper import TABLE
 

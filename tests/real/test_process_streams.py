@@ -149,8 +149,7 @@ async def test_writing_to_who_has_gone():
     async with spawn("true", stdin=PIPE) as child:
         await child.wait()
         with pytest.raises(errors.InputClosed):
-            for _ in range(100):
-                await child.stdin.write("x" * 100_000)
+            await child.stdin.write("x" * 1_000_000)
 
 
 async def test_a_large_write_waits_for_the_reader():
@@ -205,6 +204,16 @@ async def test_the_last_steps_of_a_child_are_waited_for():
         assert await child.stdout.read() == ""
         assert await child.stderr.read() == ""
     assert child.returncode == 7
+
+
+async def test_who_is_written_to_may_finish_his_work(tmp_path):
+    path = tmp_path / "sorted"
+    async with spawn("sh", "-c", "sleep 0.1; sort", stdin=PIPE, stdout=path) as child:
+        await child.stdin.write("b\na\n")
+    assert (child.returncode, path.read_text()) == (0, "a\nb\n")
+    async with spawn("sleep", "1000", stdin=PIPE, graceful_timeout=0.05) as child:
+        pass
+    assert child.returncode == -15
 
 
 async def test_handed_over_and_stopped():
@@ -264,7 +273,10 @@ signal.pause()
 
 
 async def test_priority_cpus_and_limits():
-    code = "import os, resource; print(os.nice(0), sorted(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_NOFILE), oct(os.umask(0)))"
+    code = """
+import os, resource
+print(os.nice(0), sorted(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_NOFILE), oct(os.umask(0)))
+"""
     cpu = min(os.sched_getaffinity(0))
     before = os.nice(0), os.sched_getaffinity(0)
     result = await run(*py(code), nice=5, affinity={cpu}, rlimits={"nofile": 77}, umask=0o027)

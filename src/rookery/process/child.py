@@ -46,7 +46,11 @@ class Child(Life[Text]):
 
     async def wait(self) -> ExitStatus:
         """How it ended. Many may wait at once; cancelling one disturbs nobody. Its output may go on for a moment."""
-        return await asyncio.shield(self._entry.exit)
+        if not self._entry.exit.done():
+            waiter = self._loop.create_future()
+            self._exit_waiters.append(waiter)
+            await waiter
+        return self._entry.exit.result()
 
     async def result(self, *, check: bool | None = None) -> Result[Text]:
         """Wait until it has ended, its output too, and nothing of its tree is left; everything about it.
@@ -130,13 +134,19 @@ class Child(Life[Text]):
     async def leave(self, *, is_hurried: bool) -> None:
         """What the end of an ``async with`` block does: nothing of it is left behind.
 
-        is_hurried: an error ended the block. Else a child whose output has ended is given the moment that it needs.
+        is_hurried: an error ended the block. Else a child that we could write to has heard that this was all, and has
+        graceful_timeout seconds to end by itself; one whose output has ended has the moment that it needs.
         """
+        patience = 0.0
+        if self.stdin is not None:
+            patience = self._options.graceful_timeout
+        elif not self._readers and self._wiring.outputs:
+            patience = _LAST_STEPS
         if self.stdin is not None:
             self.stdin.close()
         try:
-            if not is_hurried and not self._readers and self._wiring.outputs:
-                async with asyncio.timeout(_LAST_STEPS):
+            if patience and not is_hurried and self.is_running:
+                async with asyncio.timeout(patience):
                     await self.wait()
         except TimeoutError:
             pass

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from rookery import errors
 from rookery._base.ids import new_scope
 from rookery._os import kernel
+from rookery.process.guardian import DEAF_TO
 from rookery.process.reaper import TABLE
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from rookery.process.reaper import Entry
+
+_GUARD_AFTER = 0.2
 NAME = "rookery-guardian"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.process.guardian import main; main()"
@@ -31,6 +41,7 @@ class Guard:
         self.pid: int | None = None
         self._start_time = 0
         self._fd = -1
+        self._poll = select.poll()
         self._known: dict[tuple[int, int], str] = {}
         self._lock = threading.Lock()
         self._count = 0
@@ -45,8 +56,14 @@ class Guard:
         self._count += 1
         return f"{new_scope() if detached else self.scope}:c{self._count}:1"
 
+    def begin(self) -> None:
+        """Start the guardian where there is none: from now on it knows our children by the cookie's scope."""
+        with self._lock:
+            if self._fd < 0 or self._poll.poll(0):  # nobody holds the other end of its pipe any more
+                self._start()
+
     def watch(self, pid: int, start_time: int, cookie: str) -> None:
-        """See that this child does not outlive us; starts the guardian where there is none."""
+        """See that this child does not outlive us, nor what of its tree has lost the cookie."""
         with self._lock:
             self._known[pid, start_time] = cookie
             if self._fd < 0 or not self._tell(_line("+", pid, start_time, cookie)):
@@ -54,6 +71,8 @@ class Guard:
 
     def forget(self, pid: int, start_time: int) -> None:
         """This child and its tree have ended."""
+        if (pid, start_time) not in self._known:
+            return
         with self._lock:
             if self._known.pop((pid, start_time), None) is not None and self._fd >= 0:
                 self._tell(_line("-", pid, start_time, ""))
@@ -71,6 +90,8 @@ class Guard:
     def _start(self) -> None:
         self._let_go()
         read, self._fd = os.pipe()
+        # It inherits what is blocked: nothing ends it before it has said that it is deaf to it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF_TO)
         try:
             # The environment is ours: where we are somebody's child in turn, it is found by that somebody's cookie.
             argv = (sys.executable, "-I", "-S", "-c", _CODE, _ROOT, NAME, self.scope)
@@ -80,6 +101,7 @@ class Guard:
             self._fd = -1
             return
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(read)
         if spawned.pidfd >= 0:
             os.close(spawned.pidfd)
@@ -88,6 +110,7 @@ class Guard:
         for (pid, start_time), cookie in self._known.items():
             os.write(self._fd, _line("+", pid, start_time, cookie))
         os.set_blocking(self._fd, False)
+        self._poll.register(self._fd, 0)
 
     def _let_go(self) -> None:
         """Of a guardian that does not listen. One that lives on would take the end of its pipe for ours: end it."""
@@ -97,6 +120,7 @@ class Guard:
         with suppress(ChildProcessError):  # somebody waited for all children
             os.waitpid(self.pid, 0)
         TABLE.others.discard(self.pid)
+        self._poll.unregister(self._fd)
         os.close(self._fd)
         self.pid, self._fd = None, -1
 
@@ -107,9 +131,42 @@ class Guard:
         self.__init__()  # type: ignore[misc]
 
 
+class Young:
+    """Children that the guardian is told of once they have lived for a while: one timer for all of a loop.
+
+    What ends sooner is not worth its while; by its cookie it knows it anyway.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.AbstractEventLoop, deque[tuple[float, Entry]]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """See that it is guarded from a while on, unless it has ended by then."""
+        loop = entry.loop
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            for closed in [one for one in self._waiting if one.is_closed()]:
+                self._waiting.pop(closed, None)
+            waiting = self._waiting[loop] = deque()
+            loop.call_later(_GUARD_AFTER, self._look, loop)
+        waiting.append((loop.time() + _GUARD_AFTER, entry))
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting = self._waiting[loop]
+        while waiting and waiting[0][0] <= loop.time():
+            entry = waiting.popleft()[1]
+            if not entry.exit.done():
+                GUARD.watch(entry.pid, entry.start_time, entry.cookie)
+        if waiting:
+            loop.call_at(waiting[0][0], self._look, loop)
+        else:
+            del self._waiting[loop]
+
+
 def _line(verb: str, pid: int, start_time: int, cookie: str) -> bytes:
     return f"{verb} {pid} {start_time} {cookie}\n".encode()
 
 
 GUARD = Guard()
+YOUNG = Young()
 os.register_at_fork(after_in_child=GUARD.leave_to_parent)

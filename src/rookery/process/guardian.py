@@ -21,13 +21,14 @@ from rookery.process.tree import CookieIndex, ProcessTree
 _PAUSES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2)
 """Between looks: who was being started when the parent ended has no cookie to see until its exec."""
 _QUIET = 3
+DEAF_TO = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _MOST = 65536
 
 
 def main() -> None:
     """Run until the pipe at standard input ends; argv: a name to be seen by, and the scope."""
     scope = sys.argv[2]
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+    for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     end_all(read(0), scope)
 

@@ -20,7 +20,7 @@ from rookery.process import verbose
 from rookery.process.capture import Capture
 from rookery.process.events import ChildEvent
 from rookery.process.feed import feed, is_whole
-from rookery.process.guard import GUARD
+from rookery.process.guard import GUARD, YOUNG
 from rookery.process.input import InputStream
 from rookery.process.kill import kill_now
 from rookery.process.local import LocalHandle, LocalTree
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 Text = TypeVar("Text", str, bytes)
 _CLOCK = SystemClock()
-_GUARD_AFTER = 0.2
 _NAMES = {1: "stdout", 2: "stderr"}
 
 
@@ -87,11 +86,11 @@ class Life(Generic[Text]):
         self._feeder: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
+        self._exit_waiters: list[asyncio.Future[None]] = []
         self._fault: BaseException | None = None
         self._is_cancelled = self._is_forced = self._is_swept = self._is_over_limit = False
         self._ended = 0.0
         self._result: Result[Text] | None = None
-        self._is_guarded = False
         self._on_close: list[Callable[[], None]] = []
         self._tree = LocalTree(spawned.pid, spawned.start_time, cookie)
         try:
@@ -103,9 +102,8 @@ class Life(Generic[Text]):
             raise
         if not options.detached:
             if guard_now:
-                self._guard(cookie)
-            else:
-                self._timers.append(self._loop.call_later(_GUARD_AFTER, self._guard, cookie))
+                GUARD.begin()
+            YOUNG.add(self._entry)
         if options.on_event is not None:
             self._tell("started")
 
@@ -268,13 +266,9 @@ class Life(Generic[Text]):
     def _timed_out(self) -> None:
         self._end(self._options.stop_plan())
 
-    def _guard(self, cookie: str) -> None:
-        if self.is_running:
-            self._is_guarded = True
-            GUARD.watch(self.pid, self.start_time, cookie)
-
     def _exited(self, status: ExitStatus) -> None:
         self._ended = time.monotonic()
+        _wake(self._exit_waiters)
         for timer in self._timers:
             timer.cancel()
         if self._limits is not None:
@@ -300,6 +294,7 @@ class Life(Generic[Text]):
         if self._readers or self._ending is not None or not self._entry.exit.done() or self._result is not None:
             return
         if self._entry.has_strays and not self._is_swept and not self._options.detached:
+            self._tree.seen |= self._entry.strays  # they may be zombies by now, which bear no marks
             self._begin(self._sweep())
             return
         self._finish()
@@ -309,8 +304,7 @@ class Life(Generic[Text]):
             timer.cancel()
         if self._entry.has_strays and self._entry.exit.done():
             TABLE.swept()
-        if self._is_guarded:
-            GUARD.forget(self.pid, self.start_time)
+        GUARD.forget(self.pid, self.start_time)
         self._wiring.close_files()
         self._result = self._make_result()
         self._capture = self._limits = None  # no circles: they hold the output, which may be large
@@ -318,10 +312,7 @@ class Life(Generic[Text]):
             self._tell("closed", result=self._result)
         if self._is_verbose:
             verbose.ended(self.number, self._result)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()
+        _wake(self._waiters)
         for call in self._on_close:
             call()
         self._on_close.clear()
@@ -365,6 +356,13 @@ class Life(Generic[Text]):
             shown=self._shown,
             order=order,
         )
+
+
+def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    waiters.clear()
 
 
 def _to_all(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:

@@ -19,6 +19,8 @@ from rookery.process.spec import SpawnSpec
 from rookery.process.stdio import Input, Output  # noqa: TC001 - read by whoever reads RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from rookery.process.events import ChildEvent
     from rookery.process.feed import Data
 
@@ -112,9 +114,9 @@ class Options:
                 f"there is no option {name!r}", hint=f"did you mean {near[0]!r}?" if near else "see RunOptions"
             )
         vars(self).update(given)
-        self._check()
+        self._check(given.keys())
 
-    def _check(self) -> None:
+    def _check(self, given: AbstractSet[str]) -> None:
         if self.input is not None and self.stdin is not None:
             raise UsageError("stdin and input are two words for the same", hint="leave one of them out")
         if self.pty and any(stream is not None for stream in (self.stdin, self.stdout, self.stderr)):
@@ -123,12 +125,14 @@ class Options:
             raise UsageError("a terminal of its own needs a session of its own", hint="leave session=False out")
         if self.on_max_output not in ("kill", "truncate"):
             raise UsageError(f"on_max_output is 'kill' or 'truncate', not {self.on_max_output!r}")
-        for name in ("timeout", "idle_timeout", "max_output", "buffer"):
+        for name in given & _POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} is to be more than 0, not {value!r}")
-        self._check_codec()
-        self.stop_plan()
+        if "encoding" in given or "errors" in given:
+            self._check_codec()
+        if "stop_signal" in given:
+            self.stop_plan()
         codes: Any = self.ok_exit_codes
         if isinstance(codes, str | int) or not all(isinstance(code, int) for code in codes):
             raise UsageError(f"ok_exit_codes is a set of numbers, not {self.ok_exit_codes!r}")
@@ -186,5 +190,6 @@ class Options:
         return not vars(self).keys().isdisjoint(_OF_SPEC)
 
 
+_POSITIVE = frozenset({"timeout", "idle_timeout", "max_output", "buffer"})
 _OF_SPEC = frozenset({"cwd", "user", "group", "groups", "affinity", "rlimits"})
 _NAMES = frozenset({*RunOptions.__annotations__, "encoding"})

@@ -40,7 +40,7 @@ class OutputStream(Generic[Text]):
         self._held = 0
         self._is_ended = False
         self._waiter: asyncio.Future[None] | None = None
-        self._users = 0
+        self._user: object | None = None
         self._is_pulled = False
         self._drops = False
         self._timer: asyncio.TimerHandle | None = None
@@ -60,7 +60,7 @@ class OutputStream(Generic[Text]):
 
     async def iter_lines(self) -> AsyncIterator[Text]:
         """Lines without their newline; the last one also where it has none."""
-        self._enter()
+        user = self._enter()
         try:
             newline: Any = self._newline
             held: list[Any] = self._open
@@ -91,23 +91,23 @@ class OutputStream(Generic[Text]):
                 held.clear()
                 yield line
         finally:
-            self._leave()
+            self._leave(user)
 
     async def iter_chunks(self) -> AsyncIterator[Text]:
         """Pieces as they come."""
-        self._enter()
+        user = self._enter()
         try:
             while piece := self._take_back() or await self._piece():
                 yield piece
         finally:
-            self._leave()
+            self._leave(user)
 
     async def read(self, most: int = -1) -> Text:
         """The next piece, ``most`` characters or bytes at the utmost; everything to the end for -1.
 
         Empty at the end. Once somebody reads in this way the child always waits for him.
         """
-        self._enter()
+        user = self._enter()
         self._is_pulled = True
         pieces = []
         try:
@@ -119,24 +119,27 @@ class OutputStream(Generic[Text]):
             self._open[:0] = pieces
             raise
         finally:
-            self._leave()
+            self._leave(user)
         whole: Any = self._nothing.join(pieces)
         if 0 <= most < len(whole):
             self._open.insert(0, whole[most:])
             whole = whole[:most]
         return whole  # type: ignore[no-any-return]
 
-    def _enter(self) -> None:
-        if self._users:
+    def _enter(self) -> object:
+        if self._waiter is not None:
             raise UsageError("somebody else is reading this stream", hint="tee() it to several, or share the lines")
-        self._users = 1
+        # A loop that was left may not know it yet: it is closed in the event loop's next turn.
+        user = self._user = object()
         self._drops = False
         self._disarm()
         self._maybe_resume()
+        return user
 
-    def _leave(self) -> None:
-        self._users = 0
-        self._maybe_pause()
+    def _leave(self, user: object) -> None:
+        if self._user is user:
+            self._user = None
+            self._maybe_pause()
 
     def _take_back(self) -> Any:
         """What an iteration by lines had taken and not given."""
@@ -192,9 +195,8 @@ class OutputStream(Generic[Text]):
 
     def give_away(self) -> int | None:
         """The pipe itself, for another child to read; None where something was read from it already."""
-        if self._reader is None or self._chunks or self._is_ended or self._users or self._open:
+        if self._reader is None or self._chunks or self._is_ended or self._user or self._open:
             return None
-        self._users = 1
         self._disarm()
         return self._reader.give_away()
 
@@ -209,7 +211,7 @@ class OutputStream(Generic[Text]):
             self._drop()
             return
         self._reader.pause()
-        if not self._users and not self._is_pulled and self._timer is None:
+        if self._user is None and not self._is_pulled and self._timer is None:
             self._timer = self._loop.call_later(_PATIENCE, self._begin_to_drop)
 
     def _begin_to_drop(self) -> None:

@@ -98,8 +98,8 @@ class PipeReader:
             ended()
 
     def give_away(self) -> int:
-        """Stop reading and hand the descriptor over; it blocks again. No ended() follows."""
-        self.pause()
-        fd, self.fd = self.fd, -1
+        """Hand the descriptor over, blocking again; for us that is the end."""
+        fd = os.dup(self.fd)
         os.set_blocking(fd, True)
+        self.close()
         return fd

@@ -30,7 +30,8 @@ class Entry:
     """One child: its future exit, and the loop that hears of it. pidfd is -1 where the thread waits for it.
 
     cookie: what it was started with, or ""; on_exit: called in the loop in the moment of its reaping. has_strays:
-    whether, when it was reaped, something that is provably of its tree had come to us and lived.
+    whether, when it was reaped, something that is provably of its tree had come to us and lived (strays), or nobody
+    can tell.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Entry:
         self.cookie = cookie
         self.on_exit = on_exit
         self.has_strays = False
+        self.strays: set[tuple[int, int]] = set()
 
 
 class WaitTable:
@@ -65,6 +67,8 @@ class WaitTable:
         self._was_subreaper = False
         self._sees_strays = False
         self._sweeps = 0
+        self._loops: dict[asyncio.AbstractEventLoop, int] = {}
+        """How many entries each loop has."""
         self.others: set[int] = set()
         """Children of ours that are in nobody's tree, such as the guardian."""
 
@@ -84,7 +88,10 @@ class WaitTable:
                 if not self._was_subreaper:
                     self._sees_strays = kernel.set_subreaper(True)
             self._entries[entry.pid] = entry
-        self._take_over_from_closed_loops()
+            self._loops[loop] = self._loops.get(loop, 0) + 1
+            has_others = len(self._loops) > 1
+        if has_others:
+            self._take_over_from_closed_loops()
         if entry.pidfd >= 0:
             loop.add_reader(entry.pidfd, self._ended, entry)
         else:
@@ -135,10 +142,11 @@ class WaitTable:
                         os.waitpid(stray.pid, os.WNOHANG)
                 elif in_session or (entry.cookie and INDEX.cookie(stray) == entry.cookie):
                     entry.has_strays = True
+                    entry.strays.add((stray.pid, stray.start_time))
 
     def _strangers(self) -> Iterator[ProcessFacts]:
         """Our children that we did not start, zombies too; called with the lock held."""
-        for pid in kernel.children(os.getpid()):
+        for pid in kernel.adopted():
             if pid not in self._entries and pid not in self.others:
                 with suppress(OSError):  # gone meanwhile, or no descriptor left to look with
                     found = kernel.facts(pid)
@@ -150,6 +158,9 @@ class WaitTable:
             if self._entries.get(entry.pid) is not entry:  # removed before; the pid may be another child's by now
                 return
             del self._entries[entry.pid]
+            self._loops[entry.loop] -= 1
+            if not self._loops[entry.loop]:
+                del self._loops[entry.loop]
             if entry.has_strays and entry.on_exit is not None:
                 self._sweeps += 1
             self._maybe_end()
@@ -214,6 +225,7 @@ class WaitTable:
             if entry.pidfd >= 0:
                 os.close(entry.pidfd)
         self._entries = {}
+        self._loops = {}
         self._lock = threading.Lock()
         self._thread = None
         self._sweeps = 0

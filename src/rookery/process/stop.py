@@ -35,8 +35,8 @@ async def stop(handle: Handle, tree: Tree, plan: StopPlan, clock: Clock) -> bool
     forced = False
     left: list[Member] = []
     for step in plan.steps():
-        _signal(step, handle, tree)
-        left = await _wait_gone(step, handle, tree, clock)
+        told = _signal(step, handle, tree)
+        left = await _wait_gone(step, handle, tree, clock, told)
         if not left:
             return forced
         forced = True
@@ -64,7 +64,8 @@ def is_gone(tree: Tree) -> bool:
     return members_of(tree) == []
 
 
-def _signal(step: Step, handle: Handle, tree: Tree) -> None:
+def _signal(step: Step, handle: Handle, tree: Tree) -> set[Member]:
+    """Tell everybody whom the step is for; who was told."""
     # Looked for before the leader hears of it: when he is gone his children are no longer his.
     members = members_of(tree) or []
     # The leader first: he may end his children in his own order.
@@ -73,6 +74,7 @@ def _signal(step: Step, handle: Handle, tree: Tree) -> None:
         for member in members:
             if member != (handle.pid, handle.start_time):
                 try_signal(tree, member, step.signal)
+    return {(handle.pid, handle.start_time), *members}
 
 
 def _try_leader(handle: Handle, number: int) -> None:
@@ -82,7 +84,7 @@ def _try_leader(handle: Handle, number: int) -> None:
         return
 
 
-async def _wait_gone(step: Step, handle: Handle, tree: Tree, clock: Clock) -> list[Member]:
+async def _wait_gone(step: Step, handle: Handle, tree: Tree, clock: Clock, told: set[Member]) -> list[Member]:
     """Wait up to the step's time; return who is left. The leader's end wakes us, others are looked for."""
     deadline = clock.monotonic() + step.wait
     leader = asyncio.ensure_future(handle.wait())
@@ -97,9 +99,10 @@ async def _wait_gone(step: Step, handle: Handle, tree: Tree, clock: Clock) -> li
                     return left
                 if remaining <= 0:
                     return left or [identity]
-                if step.signal == SIGKILL:  # what was forked while we killed
-                    for member in left or ():
-                        try_signal(tree, member, SIGKILL)
+                for member in left or ():  # what was forked while we told them
+                    if step.signal == SIGKILL or member not in told:
+                        try_signal(tree, member, step.signal)
+                told.update(left or ())
                 await clock.sleep(min(pause, remaining))
                 pause = min(pause * 2, _LAST_LOOK)
             elif remaining <= 0:

@@ -41,7 +41,7 @@ def test_no_value_escapes(before, values):
         "f() { printf %s {x}; }; f other",
         "(cd / && printf %s {x})",
         "a=$(printf %s {x}; echo .); printf %s \"${a%.?}\" | sed 's/\\.$//'",
-        "for one in {x}; do printf %s \"$one\"; done",
+        'for one in {x}; do printf %s "$one"; done',
         "case {x} in *) printf %s {x};; esac",
         "set -eu; printf %s {x}",
         "printf '%s' \\\n{x}",
@@ -58,7 +58,7 @@ def test_where_a_word_may_stand(shell, script):
     "script",
     [
         "echo '{x}'", 'echo "{x}"', 'echo "a $(echo {x})"', "echo `echo {x}`", "echo ${y:-{x}}", "echo $(({x}+1))",
-        "cat <<END\n{x}\nEND", "true # {x}", "echo $'{x}'", "echo \"it's\" '{x}'", "echo \"\\\"{x}\"",
+        "cat <<END\n{x}\nEND", "true # {x}", "echo $'{x}'", "echo \"it's\" '{x}'", 'echo "\\"{x}"',
     ],
 )  # fmt: skip
 def test_where_a_word_may_not_stand(script):

@@ -51,6 +51,6 @@ async def test_children_of_the_table_are_never_taken_for_strays(flag, monkeypatc
     monkeypatch.setattr(WaitTable, "_start_thread", lambda self: None)
     table = WaitTable()
     table.add(Spawned(77, -1, 1000), asyncio.get_running_loop())
-    monkeypatch.setattr(kernel, "children", lambda pid: [77])
+    monkeypatch.setattr(kernel, "adopted", lambda: [77])
     monkeypatch.setattr(kernel, "facts", lambda pid: pytest.fail("looked at"))
     table.reap_strays(lambda stray: True)

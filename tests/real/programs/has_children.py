@@ -1,7 +1,7 @@
 """A library process with children of several kinds; says their pids, then lives until it is killed.
 
-argv[1]: "spawn" (live children), "run" (the same through run), "quiet" (a short run: no guardian), "fork" (a forked copy
-of it goes on living), "detached".
+argv[1]: "spawn" (live children), "run" (the same through run), "quiet" (a short run: no guardian), "fork" (a forked
+copy of it goes on living), "detached".
 """
 
 import asyncio
@@ -29,17 +29,16 @@ async def main(kind):
         await run("true")
         say("guardian", GUARD.pid)
     elif kind == "run":
-        up = asyncio.Event()
 
         def heard(data):
             for line in data.decode().split():
                 say(line)
 
-        asyncio.create_task(run("/bin/sh", "-c", TREE, stdout=heard))
-        while GUARD.pid is None:
+        task = asyncio.create_task(run("/bin/sh", "-c", TREE, stdout=heard))
+        while GUARD.pid is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         say("guardian", GUARD.pid)
-        await up.wait()
+        await task
     else:
         child = await spawn("/bin/sh", "-c", TREE, detached=kind == "detached", **(
             {"stdout": sys.stdout} if kind == "detached" else {}))  # fmt: skip
