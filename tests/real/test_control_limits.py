@@ -101,10 +101,21 @@ def problem_of(raw):
     return problem["status"]
 
 
+LARGE = b"GET /v1/ping HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"
+"""A header that is too large and may come whole in one read."""
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
-    [(HALF, 408), (b"G", 408), (LATE, 408), (b"nonsense\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n" + b"x" * 70_000, 431)],
-    ids=["half-a-header", "one-byte", "half-a-body", "nonsense", "large-header"],
+    [
+        (HALF, 408),
+        (b"G", 408),
+        (LATE, 408),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + b"x" * 70_000, 431),
+        (LARGE, 431),
+    ],
+    ids=["half-a-header", "one-byte", "half-a-body", "nonsense", "large-header", "large-at-once"],
 )
 @pytest.mark.usefixtures("quick")
 def test_what_is_no_whole_request_is_answered_and_ended(path, sent, status):

@@ -27,6 +27,7 @@ HEADER_WITHIN = 5.0
 BODY_WITHIN = 10.0
 MOST_CONNECTIONS = 256
 MOST_HEADER = 64 * 1024
+TOO_LARGE = "the request's header is too large"
 _FLUSH_WITHIN = 0.2
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Unavailable"}
 
@@ -65,6 +66,11 @@ class GuardedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        if self.conn.their_state is h11.IDLE:  # h11 has no limit for a header that comes whole in one read
+            begun = self.conn.trailing_data[0] + data
+            if len(begun) > MOST_HEADER and b"\r\n\r\n" not in begun[:MOST_HEADER]:
+                self._refuse(431, TOO_LARGE)
+                return
         super().data_received(data)
         self._watch()
 
@@ -141,7 +147,7 @@ class GuardedProtocol(H11Protocol):
         """See uvicorn."""
         error = sys.exc_info()[1]  # uvicorn calls this where it has caught it
         status = getattr(error, "error_status_hint", 400)
-        self._refuse(431 if status == 431 else 400, "the request's header is too large" if status == 431 else msg)
+        self._refuse(431 if status == 431 else 400, TOO_LARGE if status == 431 else msg)
 
     def _refuse(self, status: int, title: str) -> None:
         """Say so where nothing else has been said yet, and end the connection."""
