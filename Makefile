@@ -41,6 +41,7 @@ bench: $(STAMP)  ## speed and cost beside PM2 and supervisord, four minutes; ARG
 	$(BIN)/python benchmarks/manager.py --apps 1000 --rounds 1 --idle 10 $(ARGS)
 	$(BIN)/python benchmarks/ipc.py $(ARGS)
 	$(BIN)/python benchmarks/process.py $(ARGS)
+	$(BIN)/python benchmarks/pool.py $(ARGS)
 
 clean:           ## remove what set-up made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

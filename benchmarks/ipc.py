@@ -38,12 +38,27 @@ def main():
     for _ in range(options.rounds):
         for work, (words, cpu) in works.items():
             for name, command in contenders.items():
-                seconds = _run(command, words, cpu)
-                if seconds is not None:
-                    found[name, work].append(seconds)
-    times = {key: median(values) for key, values in found.items()}
-    _tell(report, contenders, times, options)
-    _targets(report, times, options)
+                found[name, work].append(_run(command, words, cpu))
+    results = _Results(found)
+    array = shared.hand_over(options.array * 1_000_000, 5) if options.array else None
+    _tell(report, contenders, results, options, array)
+    _targets(report, results, options, array)
+
+
+class _Results:
+    """Seconds of each round by (contender, work); None where one did not end."""
+
+    def __init__(self, found):
+        self._found = found
+
+    def seconds(self, name, work):
+        """The median."""
+        return median([value for value in self._found.get((name, work), ()) if value is not None])
+
+    def ratio(self, above, below, work):
+        """The median of what was measured side by side: noise of the machine meets both."""
+        rounds = zip(self._found.get((above, work), ()), self._found.get((below, work), ()), strict=False)
+        return median([one / other for one, other in rounds if one and other])
 
 
 def _options():
@@ -98,45 +113,39 @@ def _run(command, words, cpu):
         os.sched_setaffinity(0, before)
 
 
-def _tell(report, contenders, times, options):
+def _tell(report, contenders, results, options, array):
     rows = []
     for name in contenders:
-        way, trip, large = (times[name, work] for work in ("one way", "round trip", "1 MB round trip"))
+        way, trip, large = (results.seconds(name, work) for work in ("one way", "round trip", "1 MB round trip"))
         rows.append([
             name,
             shown(way and options.messages / way / 1000, " k/s"),
-            _ratio(times, C, name, "one way"),
+            shown(results.ratio(C, name, "one way"), " x", 2),
             shown(trip and trip / options.trips * 1e6, " us", 1),
-            _ratio(times, name, C, "round trip"),
+            shown(results.ratio(name, C, "round trip"), " x", 2),
             shown(large and large / options.large * 1e6, " us"),
-            _ratio(times, PLAIN, name, "1 MB round trip"),
+            shown(results.ratio(PLAIN, name, "1 MB round trip"), " x", 2),
         ])  # fmt: skip
     header = ["", "one way", "of C", "round trip", "of C", "1 MB there and back", "speed of multiprocessing"]
     report.table("Messages between two processes (medians)", header, rows)
-    if options.array:
-        mapping, pickled = shared.hand_over(options.array * 1_000_000, 3)
+    if array is not None:
+        mapping, pickled = array
         ways = f"{mapping * 1000:.1f} ms in shared memory used again, {pickled * 1000:.1f} ms by pickle through a pipe"
         report.remark(f"An array of {options.array} MB handed over: {ways}.")
 
 
-def _ratio(times, above, below, work):
-    first, second = times.get((above, work)), times.get((below, work))
-    if not first or not second:
-        return shown(None)
-    return shown(first / second, " x", 2)
-
-
-def _targets(report, times, options):
-    way, large = times[ASYNCIO, "one way"], times[ASYNCIO, "1 MB round trip"]
+def _targets(report, results, options, array):
+    way = results.seconds(ASYNCIO, "one way")
     report.target(
         "small messages, one way", way and options.messages / way / 1e6, 1.5, unit=" M/s", digits=2, at_least=True
     )
-    c_trip = times.get((C, "round trip"))
     for name in (ASYNCIO, SYNC):
-        mine = times[name, "round trip"]
-        report.target(f"round trip, {name}, of C", mine and c_trip and mine / c_trip, 2.5, unit=" x", digits=2)
-    plain = times[PLAIN, "1 MB round trip"]
-    report.target("1 MB round trip, of multiprocessing", large and plain and large / plain, 1.0, unit=" x", digits=2)
+        report.target(f"round trip, {name}, of C", results.ratio(name, C, "round trip"), 2.5, unit=" x", digits=2)
+    large = results.ratio(ASYNCIO, PLAIN, "1 MB round trip")
+    report.target("1 MB round trip, of multiprocessing", large, 1.0, unit=" x", digits=2)
+    if array is not None:
+        faster = array[1] / array[0]
+        report.target(f"{options.array} MB handed over, faster than pickle", faster, 20, unit=" x", at_least=True)
     report.targets()
 
 

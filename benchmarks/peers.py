@@ -1,4 +1,4 @@
-"""PM2 and supervisord: installed into .bench/ of the checkout at the first run, from where pip and npm get things."""
+"""PM2, supervisord, other pools: installed into .bench/ of the checkout at the first run, by pip and npm."""
 
 import os
 import shutil
@@ -43,6 +43,34 @@ def supervisor():
         _install([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "supervisor"])
         subprocess.run([python, "-m", "compileall", "-q", folder], check=False, stdout=subprocess.DEVNULL)
     return programs
+
+
+def pools():
+    """A Python which has the other pools. Raises Missing."""
+    folder = os.path.join(KEPT, "pools")
+    python, done = os.path.join(folder, "bin", "python"), os.path.join(folder, "installed")
+    if not os.path.exists(done):
+        venv.create(folder, with_pip=True, clear=True)
+        names = ["loky", "pebble", "mpire", "joblib", "anyio", "numpy", "cloudpickle", "msgspec"]
+        _install([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *names])
+        subprocess.run([python, "-m", "compileall", "-q", folder], check=False, stdout=subprocess.DEVNULL)
+        with open(done, "wb"):
+            pass
+    return python
+
+
+def node_pools():
+    """The folder of Node's modules, with its pools. Raises Missing."""
+    prefix = os.path.join(KEPT, "npm")
+    modules = os.path.join(prefix, "node_modules")
+    if not shutil.which("node"):
+        raise Missing(f"{NOT_INSTALLED} (no node)")
+    names = [name for name in ("piscina", "workerpool") if not os.path.exists(os.path.join(modules, name))]
+    if names:
+        if not shutil.which("npm"):
+            raise Missing(f"{NOT_INSTALLED} (no npm)")
+        _install(["npm", "install", "--no-audit", "--no-fund", "--prefix", prefix, *names])
+    return modules
 
 
 def _install(argv):

@@ -1,8 +1,7 @@
-// The same work in Node: `node process.js spawn COUNT AT_ONCE`, `capture PROGRAM BYTES COUNT`, `lines PROGRAM COUNT`.
-// Prints seconds (capture: of the median).
+// The same work in Node, asked for a line at a time on stdin: `spawn COUNT AT_ONCE`, `run COUNT AT_ONCE`,
+// `capture PROGRAM BYTES COUNT`, `lines PROGRAM COUNT`. Answers each with its seconds (capture: of the median).
 const { spawn, execFile } = require('child_process');
 const readline = require('readline');
-const [what, ...args] = process.argv.slice(2);
 const now = () => Number(process.hrtime.bigint()) / 1e9;
 
 function one(program, argv) {
@@ -13,11 +12,14 @@ function one(program, argv) {
   });
 }
 
-async function many(count, atOnce) {
+const kept = () => new Promise((done, failed) => execFile(
+  '/bin/true', [], (error, out) => (error ? failed(error) : done(out))));
+
+async function many(count, atOnce, work) {
   let left = count;
   const began = now();
   await Promise.all(Array.from({ length: atOnce }, async () => {
-    while (left-- > 0) await one('/bin/true', []);
+    while (left-- > 0) await work();
   }));
   return now() - began;
 }
@@ -45,8 +47,15 @@ async function lines(program, count) {
 }
 
 const work = {
-  spawn: () => many(Number(args[0]), Number(args[1])),
-  capture: () => capture(args[0], Number(args[1]), Number(args[2])),
-  lines: () => lines(args[0], Number(args[1])),
+  spawn: (count, atOnce) => many(Number(count), Number(atOnce), () => one('/bin/true', [])),
+  run: (count, atOnce) => many(Number(count), Number(atOnce), kept),
+  capture: (program, bytes, count) => capture(program, Number(bytes), Number(count)),
+  lines: (program, count) => lines(program, Number(count)),
 };
-work[what]().then((seconds) => console.log(seconds));
+
+(async () => {
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [what, ...args] = line.split(' ');
+    console.log(await work[what](...args));
+  }
+})();

@@ -1,121 +1,173 @@
 """How fast children are started, read and gone through by lines: C, rookery, Python's own ways, anyio and Node.
 
-    python benchmarks/process.py [--rounds 5] [--markdown]
+    python benchmarks/process.py [--rounds 15] [--markdown]
 
-The contenders take turns, so that what else the machine does meets all of them; each runs in a process of its own.
+Every contender is one process that is told what to do and answers how many seconds it took. They take turns, a short
+one each in every round, so that what else the machine does meets all of them; figures are medians over the rounds, and
+shares are medians of each round's share. What they do for one child:
+
+    spawned   C: vfork, execve, wait, and nothing else. The others: the three streams are /dev/null.
+    run       C: two pipes, vfork, execve, both read to their ends through an epoll set, waitpid. The others: what the
+              child writes to stdout and stderr is kept, and handed over with its exit code; stdin is /dev/null.
+
+All but C give the child a result to wait for while others run (subprocess blocks, with 64 at once in threads), and
+close in it what it is not to have; rookery and the bare loop give it a session of its own.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 
-from programs import CHECKOUT, HERE, KEPT
+from programs import CHECKOUT, HERE, process_program
 from report import Report, median, milliseconds, shown
-from running import Failed, run
 
 SIZE = 10_000_000
 LINES = 500_000
-CHILDREN = {1: 500, 64: 1000}
-CAPTURES = 9
-BARE = "asyncio loop alone"
-PYTHONS = {
-    BARE: "bare",
-    "rookery": "rookery",
-    "rookery run()": "run",
-    "asyncio": "asyncio",
-    "anyio": "anyio",
-    "subprocess": "subprocess",
-}
-C, OURS = "C", "rookery"
+CHILDREN = {1: 100, 64: 256}
+CAPTURES = 3
+C, OURS, BARE = "C", "rookery", "asyncio loop alone"
+PYTHONS = {BARE: "bare", OURS: "rookery", "asyncio": "asyncio", "anyio": "anyio", "subprocess": "subprocess"}
+PEERS = ("asyncio", "anyio", "subprocess", "Node")
+SPAWNING = (C, BARE, OURS, *PEERS)
+KEEPING = (C, OURS, *PEERS)
+LINING = (OURS, "asyncio", "subprocess", "Node")
+
+
+class Contender:
+    """One of them, running and waiting to be asked. After a failure it has nothing more to say."""
+
+    def __init__(self, argv):
+        self.failure = None
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.path.join(CHECKOUT, "src")},
+        )
+
+    def seconds(self, *words):
+        """How long it took; None where it failed."""
+        if self.failure is None:
+            try:
+                self._process.stdin.write(" ".join(map(str, words)) + "\n")
+                self._process.stdin.flush()
+                return float(self._process.stdout.readline())
+            except (OSError, ValueError):
+                self.failure = f"failed: {words[0]}"
+        return None
+
+    def leave(self):
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--markdown", action="store_true", help="print tables in Markdown")
     options = parser.parse_args()
     report = Report(markdown=options.markdown)
-    report.machine()
-    program = built()
-    one = measure({name: [*argv, "spawn", str(CHILDREN[1]), "1"] for name, argv in ways(program)}, options.rounds)
-    many = measure({name: [*argv, "spawn", str(CHILDREN[64]), "64"] for name, argv in ways(program)}, options.rounds)
-    reading = {name: read(name, argv, program, "capture", SIZE, CAPTURES) for name, argv in ways(program)}
-    captured = measure(
-        {name: argv for name, argv in reading.items() if name not in (BARE, "rookery run()")}, options.rounds
-    )
-    listing = {name: read(name, argv, program, "lines", LINES) for name, argv in ways(program)}
-    lined = measure(
-        {name: argv for name, argv in listing.items() if name in (OURS, "asyncio", "subprocess", "Node")},
-        options.rounds,
-    )
-    tell(report, one, many, captured, lined)
+    report.machine(("anyio", _version("anyio")))
+    program = process_program()
+    work = {("spawn", many): (SPAWNING, ("spawn", count, many)) for many, count in CHILDREN.items()}
+    work |= {("run", many): (KEEPING, ("run", count, many)) for many, count in CHILDREN.items()}
+    work["capture"] = (KEEPING, ("capture", program, SIZE, CAPTURES))
+    work["lines"] = (LINING, ("lines", program, LINES))
+    contenders = {name: Contender(argv) for name, argv in ways(program)}
+    try:
+        found = measure(contenders, work, options.rounds)
+    finally:
+        for contender in contenders.values():
+            contender.leave()
+    tell(report, contenders, found)
     report.targets()
-
-
-def built():
-    """The C program. There is no benchmark without a compiler: C is what all else is measured by."""
-    source, path = os.path.join(HERE, "c", "process.c"), os.path.join(KEPT, "process")
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        sys.exit("this benchmark needs a C compiler")
-    os.makedirs(KEPT, exist_ok=True)
-    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(source):
-        subprocess.run([compiler, "-O2", "-o", path, source], check=True)
-    return path
 
 
 def ways(program):
     yield C, [program]
     for name, word in PYTHONS.items():
-        yield name, [sys.executable, os.path.join(HERE, "process_python.py"), word]
+        if name != "anyio" or _version("anyio"):
+            yield name, [sys.executable, os.path.join(HERE, "process_python.py"), word]
     if shutil.which("node"):
         yield "Node", ["node", os.path.join(HERE, "process.js")]
 
 
-def read(name, argv, program, *words):
-    own = [] if name == C else [program]
-    return [*argv, words[0], *own, *map(str, words[1:])]
+def measure(contenders, work, rounds):
+    """{(work, name): the seconds of each round}; the first round is not counted."""
+    found = {}
+    for number in range(rounds + 1):
+        for what, (names, words) in work.items():
+            # Back and forth: nobody always comes after the same one.
+            for name in names if number % 2 else reversed(names):
+                seconds = contenders[name].seconds(*words) if name in contenders else None
+                if number and seconds is not None:
+                    found.setdefault((what, name), []).append(seconds)
+    return found
 
 
-def measure(commands, rounds):
-    """Name: the median of the seconds it took, or why there is none."""
-    samples = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, argv in commands.items():
-            if isinstance(samples[name], list):
-                try:
-                    samples[name].append(
-                        float(run(argv, {**os.environ, "PYTHONPATH": os.path.join(CHECKOUT, "src")})[1])
-                    )
-                except Failed as failed:
-                    samples[name] = str(failed)
-    return {name: found if isinstance(found, str) else median(found) for name, found in samples.items()}
+def tell(report, contenders, found):
+    for what, names, title in (
+        ("spawn", SPAWNING, "Children: /bin/true started and waited for, its streams discarded"),
+        ("run", KEEPING, "The same with its output kept: two pipes"),
+    ):
+        rows = []
+        for name in names:
+            row = [name]
+            for many, count in CHILDREN.items():
+                share = _share(found, (what, many), C, name)
+                row += [_rate(found, (what, many), name, count), shown(share and share * 100, " %")]
+            rows.append(row)
+        header = ["", "one after the other, 1/s", "of C", "64 at once, 1/s", "of C"]
+        report.table(title, header, rows)
+    rows = [
+        [
+            name,
+            milliseconds(median(found.get(("capture", name)))),
+            _rate(found, "lines", name, LINES),
+            shown(_share(found, "lines", "asyncio", name), " x", 1),
+        ]
+        for name in KEEPING
+    ]
+    title = f"{SIZE // 1_000_000} MB captured, and {LINES:,} lines gone through"
+    report.table(title, ["", "captured", "lines/s", "of asyncio"], rows)
+    for name, contender in contenders.items():
+        if contender.failure:
+            report.remark(f"{name}: {contender.failure}")
+    for what, word in (("spawn", "spawned"), ("run", "run, output kept")):
+        for many, how in ((1, "one after the other"), (64, "64 at once")):
+            share = _share(found, (what, many), C, OURS)
+            report.target(f"{word}, {how}, % of C", share and share * 100, 75, unit=" %", at_least=True)
+    for name in (C, *PEERS):
+        times = _share(found, "capture", OURS, name)
+        limit = 2 if name == C else 1
+        report.target(f"{SIZE // 1_000_000} MB captured, times {name}", times, limit, digits=2)
+    report.target("lines, times asyncio", _share(found, "lines", "asyncio", OURS), 4, digits=1, at_least=True)
 
 
-def tell(report, one, many, captured, lined):
-    rows = []
-    for name in one:
-        rates = [_rate(CHILDREN[1], one[name]), _rate(CHILDREN[64], many[name]), _rate(LINES, lined.get(name))]
-        rows.append([name, shown(rates[0]), shown(rates[1]), milliseconds(captured.get(name)), shown(rates[2])])
-    header = ["", "one after the other, 1/s", "64 at once, 1/s", f"{SIZE // 1_000_000} MB captured", "lines/s"]
-    report.table("Children: /bin/true started and waited for, output captured, lines gone through", header, rows)
-    for what, found, count in (("one after the other", one, CHILDREN[1]), ("64 at once", many, CHILDREN[64])):
-        for name in (OURS, "rookery run()"):
-            share = _rate(count, found[name]) / _rate(count, found[C]) * 100
-            report.target(f"{name}, {what}, % of C", share, 75, unit=" %", at_least=True)
-        if isinstance(found[BARE], float):
-            report.remark(f"{what}: rookery is at {found[BARE] / found[OURS] * 100:.0f} % of {BARE}")
-    report.target("10 MB captured, times C", captured[OURS] / captured[C], 2, digits=1)
-    for name in ("subprocess", "asyncio", "anyio", "Node"):
-        if isinstance(captured.get(name), float):
-            report.target(f"10 MB captured, times {name}", captured[OURS] / captured[name], 1, digits=2)
-    report.target("lines, times asyncio", lined["asyncio"] / lined[OURS], 4, digits=1, at_least=True)
+def _share(found, what, first, second):
+    """How fast the second is, beside the first, in the middle of all rounds; None where one has failed."""
+    pairs = list(zip(found.get((what, first), ()), found.get((what, second), ()), strict=False))
+    return median([a / b for a, b in pairs])
 
 
-def _rate(count, seconds):
-    return count / seconds if isinstance(seconds, float) else None
+def _rate(found, what, name, count):
+    took = median(found.get((what, name)))
+    return shown(took and count / took)
+
+
+def _version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":

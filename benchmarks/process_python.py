@@ -1,4 +1,8 @@
-"""The same work in one of the Python ways: ``process_python.py CONTENDER spawn COUNT AT_ONCE`` and so on; seconds."""
+"""The same work in one of the Python ways: ``process_python.py CONTENDER``, asked a line at a time on stdin.
+
+``spawn COUNT AT_ONCE``: /bin/true with all three streams discarded; ``run COUNT AT_ONCE``: with its output kept;
+``capture PROGRAM BYTES COUNT``, ``lines PROGRAM COUNT``. The answer is seconds.
+"""
 
 import asyncio
 import os
@@ -7,6 +11,7 @@ import subprocess
 import sys
 import time
 from _posixsubprocess import fork_exec
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 TRUE = "/bin/true"
@@ -14,36 +19,29 @@ _WARM = 20
 
 
 class Rookery:
-    @staticmethod
-    async def spawn():
-        from rookery import DISCARD, spawn  # noqa: PLC0415 - one contender each
+    """As a user would write it."""
 
-        async with spawn(TRUE, stdout=DISCARD, stderr=DISCARD) as child:
+    def __init__(self):
+        import rookery  # noqa: PLC0415 - one contender each
+
+        self._run, self._spawn, self._discard = rookery.run, rookery.spawn, rookery.DISCARD
+
+    async def spawn(self):
+        async with self._spawn(TRUE, stdout=self._discard, stderr=self._discard) as child:
             await child.wait()
 
-    @staticmethod
-    async def capture(argv):
-        from rookery import run  # noqa: PLC0415
+    async def run(self):
+        await self._run(TRUE)
 
-        return len((await run(*argv, encoding=None)).stdout)
+    async def capture(self, argv):
+        return len((await self._run(*argv, encoding=None)).stdout)
 
-    @staticmethod
-    async def lines(argv):
-        from rookery import spawn  # noqa: PLC0415
-
-        async with spawn(*argv) as child:
+    async def lines(self, argv):
+        async with self._spawn(*argv) as child:
             count = 0
             async for _ in child.stdout:
                 count += 1
         return count
-
-
-class RookeryRun(Rookery):
-    @staticmethod
-    async def spawn():
-        from rookery import run  # noqa: PLC0415
-
-        await run(TRUE)
 
 
 class Bare:
@@ -70,18 +68,19 @@ class Bare:
 
 
 class Asyncio:
-    @staticmethod
-    async def spawn():
+    async def spawn(self):
         child = await asyncio.create_subprocess_exec(TRUE, stdin=-3, stdout=-3, stderr=-3)
         await child.wait()
 
-    @staticmethod
-    async def capture(argv):
+    async def run(self):
+        child = await asyncio.create_subprocess_exec(TRUE, stdin=-3, stdout=-1, stderr=-1)
+        await child.communicate()
+
+    async def capture(self, argv):
         child = await asyncio.create_subprocess_exec(*argv, stdout=-1, stderr=-1)
         return len((await child.communicate())[0])
 
-    @staticmethod
-    async def lines(argv):
+    async def lines(self, argv):
         child = await asyncio.create_subprocess_exec(*argv, stdout=-1)
         count = 0
         async for _ in child.stdout:
@@ -91,74 +90,97 @@ class Asyncio:
 
 
 class Anyio:
-    @staticmethod
-    async def spawn():
+    def __init__(self):
         import anyio  # noqa: PLC0415
 
-        async with await anyio.open_process([TRUE], stdin=-3, stdout=-3, stderr=-3) as child:
+        self._open, self._run = anyio.open_process, anyio.run_process
+
+    async def spawn(self):
+        async with await self._open([TRUE], stdin=-3, stdout=-3, stderr=-3) as child:
             await child.wait()
 
-    @staticmethod
-    async def capture(argv):
-        import anyio  # noqa: PLC0415
+    async def run(self):
+        await self._run([TRUE])
 
-        return len((await anyio.run_process(argv)).stdout)
+    async def capture(self, argv):
+        return len((await self._run(argv)).stdout)
 
 
 class Subprocess:
-    @staticmethod
-    async def spawn():
-        subprocess.run([TRUE], check=True, stdin=-3, stdout=-3, stderr=-3)  # noqa: ASYNC221 - it is about blocking
+    """It blocks; with several at once each has a thread."""
 
-    @staticmethod
-    async def capture(argv):
+    def __init__(self):
+        self._threads = ThreadPoolExecutor(64)
+
+    async def spawn(self, *, at_once=1):
+        await self._do({"stdin": -3, "stdout": -3, "stderr": -3}, at_once)
+
+    async def run(self, *, at_once=1):
+        await self._do({"capture_output": True, "stdin": -3}, at_once)
+
+    async def _do(self, streams, at_once):
+        if at_once == 1:
+            subprocess.run([TRUE], check=True, **streams)  # noqa: ASYNC221 - it is about blocking
+        else:
+            call = lambda: subprocess.run([TRUE], check=True, **streams)  # noqa: E731
+            await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def capture(self, argv):
         return len(subprocess.run(argv, check=True, capture_output=True).stdout)  # noqa: ASYNC221
 
-    @staticmethod
-    async def lines(argv):
+    async def lines(self, argv):
         with subprocess.Popen(argv, stdout=-1, text=True) as child:  # noqa: ASYNC220
             return sum(1 for _ in child.stdout)
 
 
-CONTENDERS = {
-    "bare": Bare,
-    "rookery": Rookery,
-    "run": RookeryRun,
-    "asyncio": Asyncio,
-    "anyio": Anyio,
-    "subprocess": Subprocess,
-}
+CONTENDERS = {"bare": Bare, "rookery": Rookery, "asyncio": Asyncio, "anyio": Anyio, "subprocess": Subprocess}
 
 
-async def measure(contender, what, args):
+async def many(contender, what, left, at_once):
     work = getattr(contender, what)
-    if what == "spawn":
-        left, at_once = int(args[0]), int(args[1])
-        for _ in range(_WARM):
+    if at_once > 1 and isinstance(contender, Subprocess):
+        work = lambda: getattr(contender, what)(at_once=at_once)  # noqa: E731
+
+    async def some():
+        nonlocal left
+        while left > 0:
+            left -= 1
             await work()
-        await asyncio.sleep(0.2)
 
-        async def some():
-            nonlocal left
-            while left > 0:
-                left -= 1
-                await work()
-
-        began = time.perf_counter()
-        await asyncio.gather(*(some() for _ in range(at_once)))
-        return time.perf_counter() - began
-    if what == "capture":
-        program, size, count = args[0], int(args[1]), int(args[2])
-        took = []
-        for _ in range(count):
-            began = time.perf_counter()
-            assert await work([program, "write", str(size)]) == size
-            took.append(time.perf_counter() - began)
-        return statistics.median(took)
     began = time.perf_counter()
-    assert await work([args[0], "lines", args[1]]) == int(args[1])
+    await asyncio.gather(*(some() for _ in range(at_once)))
     return time.perf_counter() - began
 
 
+async def capture(contender, program, size, count):
+    took = []
+    for _ in range(count):
+        began = time.perf_counter()
+        assert await contender.capture([program, "write", str(size)]) == size
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+async def lines(contender, program, count):
+    began = time.perf_counter()
+    assert await contender.lines([program, "lines", str(count)]) == count
+    return time.perf_counter() - began
+
+
+async def serve(contender):
+    for what in ("spawn", "run"):
+        if hasattr(contender, what):
+            await many(contender, what, _WARM, 1)
+    while line := sys.stdin.readline():  # blocking: while others have their turn there is nothing to do
+        what, *args = line.split()
+        if what == "capture":
+            seconds = await capture(contender, args[0], int(args[1]), int(args[2]))
+        elif what == "lines":
+            seconds = await lines(contender, args[0], int(args[1]))
+        else:
+            seconds = await many(contender, what, int(args[0]), int(args[1]))
+        print(f"{seconds:.9f}", flush=True)
+
+
 if __name__ == "__main__":
-    print(asyncio.run(measure(CONTENDERS[sys.argv[1]], sys.argv[2], sys.argv[3:])))
+    asyncio.run(serve(CONTENDERS[sys.argv[1]]()))

@@ -14,14 +14,28 @@ KEPT = os.path.join(CHECKOUT, ".bench")
 
 def app():
     """The argv that the words of app.c are put behind, and what it is: C where there is a compiler, else Python."""
-    source, built = os.path.join(HERE, "app.c"), os.path.join(KEPT, "app")
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
+    built = _built(os.path.join(HERE, "app.c"), "app")
+    if built is None:
         return [os.path.realpath(sys.executable), "-I", "-S", os.path.join(HERE, "app.py")], "Python (no C compiler)"
+    return [built], "C"
+
+
+def process_program():
+    """The program of c/process.c. There is no such benchmark without a compiler: C is what all else is measured by."""
+    built = _built(os.path.join(HERE, "c", "process.c"), "process")
+    if built is None:
+        sys.exit("this benchmark needs a C compiler")
+    return built
+
+
+def _built(source, name):
+    built, compiler = os.path.join(KEPT, name), shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        return None
     os.makedirs(KEPT, exist_ok=True)
     if not os.path.exists(built) or os.path.getmtime(built) < os.path.getmtime(source):
         subprocess.run([compiler, "-O2", "-o", built, source], check=True)
-    return [built], "C"
+    return built
 
 
 class Gate:

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from rookery.errors import Disconnected as Disconnected
     from rookery.errors import InputClosed as InputClosed
     from rookery.errors import OutputLimit as OutputLimit
+    from rookery.errors import PoolClosed as PoolClosed
+    from rookery.errors import PoolError as PoolError
+    from rookery.errors import PoolFull as PoolFull
     from rookery.errors import ProcessFailed as ProcessFailed
     from rookery.errors import ProcessNotFound as ProcessNotFound
     from rookery.errors import RemoteError as RemoteError
+    from rookery.errors import ResultNotSent as ResultNotSent
     from rookery.errors import RookeryError as RookeryError
     from rookery.errors import SpawnError as SpawnError
+    from rookery.errors import TaskNotSent as TaskNotSent
+    from rookery.errors import TaskTimeout as TaskTimeout
     from rookery.errors import TimedOut as TimedOut
+    from rookery.errors import WorkerDied as WorkerDied
+    from rookery.errors import WorkerStartFailed as WorkerStartFailed
     from rookery.ipc.arrived import WithFds as WithFds
     from rookery.ipc.channel import Channel as Channel
     from rookery.ipc.connect import connect_tcp as connect_tcp
@@ -39,6 +47,11 @@ if TYPE_CHECKING:
     from rookery.lifecycle.restart import RestartPolicy as RestartPolicy
     from rookery.lifecycle.state import State as State
     from rookery.lifecycle.stop import StopPlan as StopPlan
+    from rookery.pool.events import PoolEvent as PoolEvent
+    from rookery.pool.future import PoolFuture as PoolFuture
+    from rookery.pool.process_pool import ProcessPool as ProcessPool
+    from rookery.pool.progress import report_progress as report_progress
+    from rookery.pool.status import PoolStatus as PoolStatus
     from rookery.process.child import Child as Child
     from rookery.process.command import Command as Command
     from rookery.process.command import spawn as spawn
@@ -100,13 +113,21 @@ _PUBLIC = {
     "PIPE": "rookery.process.stdio",
     "Pipeline": "rookery.process.pipeline",
     "PipelineResult": "rookery.process.pipeline",
+    "PoolClosed": "rookery.errors",
+    "PoolError": "rookery.errors",
+    "PoolEvent": "rookery.pool.events",
+    "PoolFull": "rookery.errors",
+    "PoolFuture": "rookery.pool.future",
+    "PoolStatus": "rookery.pool.status",
     "ProcessFailed": "rookery.errors",
     "ProcessInfo": "rookery.process.info",
     "ProcessManager": "rookery.supervise.process_manager",
     "ProcessNotFound": "rookery.errors",
+    "ProcessPool": "rookery.pool.process_pool",
     "RemoteError": "rookery.errors",
     "RestartPolicy": "rookery.lifecycle.restart",
     "Result": "rookery.process.result",
+    "ResultNotSent": "rookery.errors",
     "RookeryError": "rookery.errors",
     "RunOptions": "rookery.process.options",
     "RunningPipeline": "rookery.process.pipeline",
@@ -121,10 +142,14 @@ _PUBLIC = {
     "Supervisor": "rookery.supervise.supervisor",
     "SyncChannel": "rookery.ipc.sync_channel",
     "SyncStdioChannel": "rookery.ipc.stdio",
+    "TaskNotSent": "rookery.errors",
+    "TaskTimeout": "rookery.errors",
     "TimedOut": "rookery.errors",
     "Unit": "rookery.supervise.unit",
     "WithFds": "rookery.ipc.arrived",
     "Worker": "rookery.worker.running",
+    "WorkerDied": "rookery.errors",
+    "WorkerStartFailed": "rookery.errors",
     "connect_tcp": "rookery.ipc.connect",
     "connect_unix": "rookery.ipc.connect",
     "fork": "rookery.worker.forking",
@@ -133,6 +158,7 @@ _PUBLIC = {
     "on_task_error": "rookery.process.hooks",
     "on_uncaught": "rookery.process.hooks",
     "process_info": "rookery.process.info",
+    "report_progress": "rookery.pool.progress",
     "run": "rookery.process.run",
     "run_sync": "rookery.process.run",
     "serve_tcp": "rookery.ipc.server",
@@ -169,13 +195,21 @@ __all__ = [
     "OutputStream",
     "Pipeline",
     "PipelineResult",
+    "PoolClosed",
+    "PoolError",
+    "PoolEvent",
+    "PoolFull",
+    "PoolFuture",
+    "PoolStatus",
     "ProcessFailed",
     "ProcessInfo",
     "ProcessManager",
     "ProcessNotFound",
+    "ProcessPool",
     "RemoteError",
     "RestartPolicy",
     "Result",
+    "ResultNotSent",
     "RookeryError",
     "RunOptions",
     "RunningPipeline",
@@ -189,10 +223,14 @@ __all__ = [
     "Supervisor",
     "SyncChannel",
     "SyncStdioChannel",
+    "TaskNotSent",
+    "TaskTimeout",
     "TimedOut",
     "Unit",
     "WithFds",
     "Worker",
+    "WorkerDied",
+    "WorkerStartFailed",
     "__version__",
     "connect_tcp",
     "connect_unix",
@@ -202,6 +240,7 @@ __all__ = [
     "on_task_error",
     "on_uncaught",
     "process_info",
+    "report_progress",
     "run",
     "run_sync",
     "serve_tcp",

@@ -8,8 +8,10 @@ import tempfile
 
 import pytest
 
+import rookery
 from rookery import errors
 from rookery._os import kernel
+from rookery.process.exec_call import Tools, suspends
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
 from rookery.testing.wire import Wire, python
@@ -91,6 +93,7 @@ def test_a_descriptor_that_is_not_open():
 AS_NOBODY = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
+import rookery
 from rookery import errors
 from rookery._os import kernel
 from rookery.process.spawn import spawn_process
@@ -107,7 +110,7 @@ for spec in (SpawnSpec(("/bin/true",), uid=0), SpawnSpec(("/bin/true",), gid=0),
 
 
 def source_root():
-    return os.path.dirname(os.path.dirname(errors.__file__))
+    return os.path.dirname(os.path.dirname(rookery.__file__))
 
 
 def test_another_user_and_a_closed_folder_for_who_is_not_root():
@@ -185,6 +188,7 @@ def test_no_descriptor_to_look_with_is_not_taken_for_nobody_there(few_descriptor
 IGNORING = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
+import rookery
 from rookery import errors
 from rookery._os import kernel
 from rookery.process.spawn import spawn_process
@@ -215,12 +219,14 @@ def test_in_a_process_that_ignores_the_end_of_children_the_end_is_seen_all_the_s
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="needs /proc")
 def test_a_signal_handler_that_raises_during_a_start_leaves_no_child(monkeypatch):
-    read = os.read
+    assert suspends() in (True, False)  # probed by now
 
-    def interrupted(fd, size):
-        monkeypatch.setattr(os, "read", read)
+    def interrupted(tools, *, is_certain):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "read", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        spawn_process(SpawnSpec(("/bin/sleep", "1000")), {})
+    monkeypatch.setattr(Tools, "report", interrupted)
+    kept = Tools()
+    for tools in (None, kept):
+        with pytest.raises(KeyboardInterrupt):
+            spawn_process(SpawnSpec(("/bin/sleep", "1000")), {}, tools=tools)
+    assert kept.read == kept.write == kept.null == -1  # what may be said there is not the next one's

@@ -16,7 +16,9 @@ from rookery.testing import wait_until
 pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform == "darwin", reason="needs /proc")]
 
 
-@pytest.fixture(params=["pidfd", "subreaper", "vfork", "start_clock", "pidfd,subreaper,vfork,start_clock"])
+@pytest.fixture(
+    params=["pidfd", "subreaper", "vfork", "start_clock", "epoll", "pidfd,subreaper,vfork,start_clock,epoll"]
+)
 def without(request, monkeypatch):
     was_subreaper = kernel.is_subreaper()
     if "subreaper" in request.param:

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from rookery import errors
+import rookery
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
 from rookery.testing.wire import Wire, python
@@ -182,7 +182,7 @@ print("done", mine, zero, flush=True)
 
 
 def test_a_process_with_filled_numbers_places_them_itself_and_never_loses_its_own(wire):
-    spec = SpawnSpec(python(FILLED, os.path.dirname(os.path.dirname(errors.__file__))))
+    spec = SpawnSpec(python(FILLED, os.path.dirname(os.path.dirname(rookery.__file__))))
     run(spec, wire.fds)
     os.write(wire.stdout, b"end\n")
     *seen, done = iter(wire.line, "end")

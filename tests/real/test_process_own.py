@@ -32,7 +32,8 @@ def leave(kind, number=None):
         first = process.stdout.readline()
         if number is not None:
             process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.stdout.read(), process.stderr.read()  # not communicate(): it forgets what readline() took
+        process.wait(timeout=20)
     return process.returncode, [first.strip(), *out.split("\n")[:-1]], err
 
 

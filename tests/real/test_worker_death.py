@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from capabilities import DEADLINE
-from rookery import Health, fork
+from rookery import fork
 from rookery._os import kernel
 from rookery.errors import Disconnected, NotReady, WorkerLost
 from rookery.process.stdio import CAPTURE, DISCARD, PIPE
@@ -236,39 +236,6 @@ async def test_cancelled_twice_while_it_starts():
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert events[-1].result.signal == "SIGKILL"
-
-
-async def test_a_worker_that_hangs_is_missed_and_killed():
-    changes = []
-    async with fork(WORKERS / "answers.py", heartbeat=0.2, on_change=lambda what, _: changes.append(what)) as worker:
-        await worker.call("add", a=1, b=1)
-        os.kill(worker.pid, signal.SIGSTOP)
-        with pytest.raises(WorkerLost, match="did not answer for") as caught:
-            await worker.receive()
-        assert caught.value.signal == "SIGKILL"
-    await asyncio.sleep(0)
-    assert changes.count("heartbeat_missed") >= 3
-    others = [what for what in changes if what != "heartbeat_missed"]
-    assert others == ["ready", "unresponsive", "exited", "disconnected"]
-
-
-async def test_a_worker_that_answers_is_left_alone():
-    changes = []
-    health = Health(period=0.02, timeout=DEADLINE, failure_threshold=1)
-    described = fork(WORKERS / "answers.py", heartbeat=health, on_change=lambda what, _: changes.append(what))
-    async with described as worker:
-        answered = asyncio.Semaphore(0)
-        ping = worker.channel.ping
-
-        async def counted(**options):
-            await ping(**options)
-            answered.release()
-
-        worker.channel.ping = counted
-        for _ in range(5):
-            await answered.acquire()
-        assert await worker.call("add", a=1, b=1) == 2
-    assert changes == ["ready", "disconnected", "exited"]
 
 
 def test_the_parent_killed_leaves_no_worker():

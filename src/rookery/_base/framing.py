@@ -18,6 +18,7 @@ MAX_FRAME = 16 * 1024 * 1024
 _KEPT = 2 * 1024 * 1024
 _MARGIN = 64 * 1024
 _SMALL = 4096
+_TRUSTED = 1024 * 1024
 
 _unpack = HEADER.unpack_from
 
@@ -45,6 +46,7 @@ class FrameReader:
         self._limit = limit
         self._size = size
         self._view = memoryview(bytearray(size))
+        self._trusted = _TRUSTED  # bytes that are allocated for an announcement; who sends large ones gets more
         self._start = 0
         self._end = 0
 
@@ -54,18 +56,31 @@ class FrameReader:
         if start == end:
             self._start = self._end = 0
             if len(self._view) > _KEPT:
+                self._trusted = max(self._trusted, len(self._view))
                 self._view = memoryview(bytearray(self._size))
             return self._view
         wanted = HEADER.size
         if end - start >= wanted:
             wanted += min(_unpack(self._view, start)[0], self._limit)
-        if (start and (end - start <= _SMALL or start + wanted >= len(self._view))) or wanted >= len(self._view):
+        length = len(self._view)
+        is_short = wanted >= length and length - (end - start) < self._size
+        if is_short or (start and (end - start <= _SMALL or start + wanted >= length)):
             part = self._view[start:end]
-            if wanted >= len(self._view):
-                self._view = memoryview(bytearray(wanted + self._size))
+            if is_short:  # an announcement alone gets little: what has come has to show that it is meant
+                self._view = memoryview(bytearray(min(wanted, max(self._trusted, 2 * length)) + self._size))
             self._view[: end - start] = part
             self._start, self._end = 0, end - start
         return self._view[self._end :]
+
+    def only(self, count: int) -> memoryview | None:
+        """The payload where the count bytes that were put into room() are one whole frame and nothing waited before.
+
+        None otherwise: then cut(count) tells. It is what most reads of small messages bring, at half the price.
+        """
+        if self._end or count < 4:
+            return None
+        size = _unpack(self._view)[0]
+        return self._view[4:count] if size == count - 4 and size <= self._limit else None
 
     def cut(self, count: int) -> Iterator[memoryview]:
         """Take count bytes that were put into room(); give the payloads that are now whole. To be read to its end.

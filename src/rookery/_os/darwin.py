@@ -101,9 +101,14 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in _output("pgrep", "-P", str(pid)).split()]
 
 
-def adopted() -> list[int]:
+def adopted(file: int = -1) -> list[int]:  # noqa: ARG001
     """See linux.adopted; nothing comes to anybody here."""
     return []
+
+
+def open_adopted() -> int:
+    """See linux.open_adopted."""
+    raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def environ_value(pid: int, key: str) -> str | None:

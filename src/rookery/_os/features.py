@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 WITHOUT = "ROOKERY_WITHOUT"
 
-_probed: dict[str, bool] = {}
+probed: dict[str, bool] = {}
+"""What is known so far, for those who ask so often that a call counts."""
 
 
 def has(name: str, probe: Callable[[], bool]) -> bool:
     """Whether the feature is there; probe() is asked once per process. An OSError means no."""
-    known = _probed.get(name)
+    known = probed.get(name)
     if known is None:
         if name in os.environ.get(WITHOUT, "").split(","):
             known = False
@@ -28,15 +29,15 @@ def has(name: str, probe: Callable[[], bool]) -> bool:
                 known = probe()
             except OSError:  # old container seccomp filters answer EPERM for calls they do not know
                 known = False
-        _probed[name] = known
+        probed[name] = known
     return known
 
 
 def known() -> dict[str, bool]:
     """What has been probed so far."""
-    return dict(_probed)
+    return dict(probed)
 
 
 def forget() -> None:
     """Probe afresh on the next question (for tests)."""
-    _probed.clear()
+    probed.clear()

@@ -49,7 +49,8 @@ _CANNOT_LOOK = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 def has_pidfd() -> bool:
     """Whether pidfd_open and pidfd_send_signal work (5.3)."""
-    return features.has("pidfd", _probe_pidfd)
+    known = features.probed.get("pidfd")
+    return features.has("pidfd", _probe_pidfd) if known is None else known
 
 
 def _probe_pidfd() -> bool:
@@ -166,31 +167,40 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def adopted() -> list[int]:
+def adopted(file: int = -1) -> list[int]:
     """The pids of what came to this process as a subreaper, zombies too, among those of its own children.
 
     The kernel gives orphans to the first thread, so this is one file where children() reads one for each thread.
+    file: see open_adopted; else it is opened and closed. Raises OSError where there are no descriptors left for that.
     """
-    pid = os.getpid()
     try:
-        fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        fd = open_adopted() if file < 0 else file
+    except OSError as error:  # a kernel without CONFIG_PROC_CHILDREN
+        if error.errno in _CANNOT_LOOK:
+            raise
         return []
     try:
-        found = os.read(fd, 4096)
-        while chunk := os.read(fd, 65536) if len(found) >= 4000 else b"":
+        found = os.pread(fd, 4096, 0)
+        while chunk := os.pread(fd, 65536, len(found)) if len(found) >= 4000 else b"":
             found += chunk
     except OSError:
         return []
     finally:
-        os.close(fd)
-    return [int(child) for child in found.split()]
+        if file < 0:
+            os.close(fd)
+    return list(map(int, found.split()))
+
+
+def open_adopted() -> int:
+    """What adopted() reads, to be kept by who asks often; not over a fork. Raises OSError."""
+    pid = os.getpid()
+    return os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def environ_value(pid: int, key: str) -> str | None:
     """One variable of the environment that the process was started with.
 
-    None where it has none, is a zombie, or may not be looked at.
+    None where it has none, is a zombie, or may not be looked at. Raises OSError where there are no descriptors left.
     """
     block = _environ(pid)
     if block is None:
@@ -214,7 +224,9 @@ def environment(pid: int) -> dict[str, str] | None:
 def _environ(pid: int) -> bytes | None:
     try:
         fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in _CANNOT_LOOK:
+            raise
         return None
     block = b""
     try:
@@ -291,10 +303,9 @@ def has_children() -> bool:
 
 def set_subreaper(on: bool) -> bool:
     """Make orphaned descendants come to this process; False where the kernel cannot."""
-    value = 1 if on else 0
-    return features.has("subreaper", lambda: _prctl(_PR_SET_CHILD_SUBREAPER, value)) and _prctl(
-        _PR_SET_CHILD_SUBREAPER, value
-    )
+    if features.probed.get("subreaper") is None:
+        features.has("subreaper", lambda: _prctl(_PR_SET_CHILD_SUBREAPER, int(on)))
+    return features.probed["subreaper"] and _prctl(_PR_SET_CHILD_SUBREAPER, int(on))
 
 
 def is_subreaper() -> bool:
@@ -307,7 +318,7 @@ def is_subreaper() -> bool:
 
 
 def _prctl(option: int, value: int) -> bool:
-    return bool(_prctl_call()(option, value, 0, 0, 0) == 0)
+    return bool((_prctl_function or _prctl_call())(option, value, 0, 0, 0) == 0)
 
 
 def _prctl_call() -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rookery._os import own_memory
+
 _PR_SET_NAME = 15
 
 
@@ -12,17 +14,27 @@ def set_title(text: str) -> bool:
 
     ps shows it; the environment behind it is left alone. Not on macOS.
     """
+    place = own_memory.arguments()
+    if place is None or place[1] - place[0] <= 1:
+        return False
+    start, end = place
+    block = os.fsencode(text).replace(b"\0", b" ")[: end - start - 1]
+    if own_memory.write(start, block.ljust(end - start, b"\0")) and _set_name(block[:15]):
+        return True
     try:
-        with open("/proc/self/stat", "rb") as file:
-            field = file.read().rpartition(b")")[2].split()
-        start, end = int(field[45]), int(field[46])
         import ctypes  # noqa: PLC0415 - 8 ms, paid only by those who need it
-    except (OSError, ImportError, IndexError):
+
+        ctypes.memmove(start, block.ljust(end - start, b"\0"), end - start)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, block[:15] + b"\0", 0, 0, 0)
+    except (ImportError, OSError):  # no descriptors left, too
         return False
-    room = end - start
-    if start == 0 or room <= 1:
+    return True
+
+
+def _set_name(name: bytes) -> bool:
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as file:
+            file.write(name)
+    except OSError:
         return False
-    block = os.fsencode(text).replace(b"\0", b" ")[: room - 1]
-    ctypes.memmove(start, block.ljust(room, b"\0"), room)
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, block[:15] + b"\0", 0, 0, 0)
     return True

@@ -32,6 +32,14 @@ RookeryError
 ├── SharedMemoryError           shared memory could not be made, found or used
 ├── FileDamaged                 a file of state cannot be read; a copy is kept
 ├── LockTimeout                 a lock between processes was not free in time
+├── PoolError                   a pool could not do what it was asked for
+│   ├── PoolClosed              it was shut down
+│   ├── PoolFull                as many tasks wait as may
+│   ├── TaskTimeout             a task was ended because its time was over
+│   ├── WorkerDied              the worker ended in the middle of this task (how)
+│   ├── WorkerStartFailed       no worker can be started
+│   ├── TaskNotSent             it cannot be pickled here, or unpickled there
+│   └── ResultNotSent           the result cannot be pickled there, or unpickled here
 └── ControlError                a request to the manager was not fulfilled
     ├── NoManager               no manager runs and none was to be started
     ├── NothingMatched          no app matched the selector
@@ -43,6 +51,8 @@ Plain classes on purpose: this module is imported by the keeper and by the comma
 """
 
 from __future__ import annotations
+
+import importlib
 
 from rookery.errors.base import ConfigError, ImpossibleTransition, RookeryError, UsageError
 from rookery.errors.control import ControlError, NoManager, NothingMatched, OperationFailed, WaitExpired
@@ -77,6 +87,17 @@ from rookery.errors.process import (
     UserUnknown,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rookery.errors.pool import PoolClosed as PoolClosed
+    from rookery.errors.pool import PoolError as PoolError
+    from rookery.errors.pool import PoolFull as PoolFull
+    from rookery.errors.pool import ResultNotSent as ResultNotSent
+    from rookery.errors.pool import TaskNotSent as TaskNotSent
+    from rookery.errors.pool import TaskTimeout as TaskTimeout
+    from rookery.errors.pool import WorkerDied as WorkerDied
+    from rookery.errors.pool import WorkerStartFailed as WorkerStartFailed
+
 __all__ = [
     "ChannelTimeout",
     "CommandNotExecutable",
@@ -99,20 +120,48 @@ __all__ = [
     "OperationFailed",
     "OutputLimit",
     "ParentGone",
+    "PoolClosed",
+    "PoolError",
+    "PoolFull",
     "ProcessEnded",
     "ProcessFailed",
     "ProcessNotFound",
     "RemoteError",
     "ResourcesExhausted",
+    "ResultNotSent",
     "RookeryError",
     "SharedMemoryError",
     "SpawnError",
     "StaleLease",
     "StopFailed",
+    "TaskNotSent",
+    "TaskTimeout",
     "TimedOut",
     "UnknownProcess",
     "UsageError",
     "UserUnknown",
     "WaitExpired",
+    "WorkerDied",
     "WorkerLost",
+    "WorkerStartFailed",
 ]
+
+# Read when first asked for: they need pickle, which the command line and the keeper do without.
+_OF_POOLS = frozenset(
+    {
+        "PoolClosed",
+        "PoolError",
+        "PoolFull",
+        "ResultNotSent",
+        "TaskNotSent",
+        "TaskTimeout",
+        "WorkerDied",
+        "WorkerStartFailed",
+    }
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _OF_POOLS:
+        raise AttributeError(f"module 'rookery.errors' has no attribute {name!r}")
+    return getattr(importlib.import_module("rookery.errors.pool"), name)

@@ -123,7 +123,9 @@ class Channel:
         """
         if not self._queue:
             await self._wait_for_message()
-        return self._taken()
+        if self._is_paused or self._inbox.receivers or type(self._queue[0]) is Arrived:
+            return self._taken()
+        return self._queue.popleft()
 
     async def receive_with_fds(self) -> WithFds:
         """Like receive; the descriptors are the caller's to close."""
@@ -302,14 +304,16 @@ class Channel:
         while not self._queue:
             if self._error is not None:
                 raise again(self._error)
+            inbox = self._inbox
             self._writer.hurry()  # the other side may be waiting for it before it says anything
-            waiting = self._inbox.enter()
+            waiting = inbox.enter()
             try:
                 await waiting
             except asyncio.CancelledError:
                 if waiting.was_woken:  # and cancelled at once: the turn goes on
-                    self._inbox.wake()
+                    inbox.wake()
                 raise
+            inbox.leave(waiting)
 
     # Sending
 

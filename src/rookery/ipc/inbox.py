@@ -22,6 +22,7 @@ class Inbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._bytes = 0
+        self._spare: Wait | None = None
         self.queue: deque[Any] = deque()
         self.receivers: deque[Wait] = deque()
 
@@ -41,14 +42,20 @@ class Inbox:
 
     def enter(self) -> Wait:
         """What to await for the next wake; then look for yourself what has happened."""
-        waiting = Wait(self._loop)
+        waiting, self._spare = self._spare or Wait(self._loop), None
         self.receivers.append(waiting)
         return waiting
 
+    def leave(self, waiting: Wait) -> None:
+        """Nobody waits on this one any more, which was woken; it may be used again."""
+        waiting.was_woken = False
+        self._spare = waiting
+
     def wake(self, *, now: bool = False) -> None:
         """Wake the first who waits; he wakes the next where there is more. now: run him here; outside of any task."""
-        while self.receivers:
-            if self.receivers.popleft().wake(now=now):
+        receivers = self.receivers
+        while receivers:
+            if receivers.popleft().wake(now=now):
                 return
 
     def wake_all(self) -> None:

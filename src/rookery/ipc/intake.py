@@ -23,34 +23,52 @@ Taken = tuple[list[Any], int, "LinkError | None"]
 
 
 class Intake:
-    """limit: of one message in bytes; name: of the channel, for errors."""
+    """limit: of one message in bytes; name: of the channel, for errors.
+
+    was_reset: whether the other side has left without having read everything.
+    """
+
+    was_reset = False
 
     def __init__(self, port: Port, codec: Codec, *, limit: int, name: str) -> None:
         self._port = port
         self._codec = codec
+        self._decode = codec.decode_into
         self._named = f" {name}" if name else ""
         self._reader = LineReader(limit=limit) if codec.is_lines else FrameReader(limit=limit)
+        self._only = None if isinstance(self._reader, LineReader) else self._reader.only
+        self._read = port.read
+        self._room: memoryview | None = None  # the last one, where it is as empty as before
 
     def read(self) -> Taken:
         """Read once. Raises BlockingIOError where there is nothing to read now, InterruptedError."""
+        room, self._room = self._room or self._reader.room(), None
         try:
-            size = self._port.read(self._reader.room())
+            size = self._read(room)
         except (BlockingIOError, InterruptedError):
             raise
         except FrameError as error:
             return [], 0, error
         except OSError as error:
+            self.was_reset = error.errno == errno.ECONNRESET
             return [], 0, self._gone("" if error.errno in _SILENT else error.strerror or str(error))
         if not size:
             return [], 0, self._gone("")
         found: list[Any] = []
         end: LinkError | None = None
+        incoming = self._port.incoming
         try:
-            self._codec.decode_into(self._reader.cut(size), self._port.incoming, found)
-            if self._codec.is_lines:
-                close_all(self._port.incoming)  # lines bring none; Node's come with a handle, which is refused
-            elif self._port.incoming and not self._reader.partial:
-                end = FrameError("descriptors came that no message announced")
+            only = self._only(size) if self._only else None
+            if only is not None:
+                self._room = room
+                self._decode((only,), incoming, found)
+            else:
+                self._decode(self._reader.cut(size), incoming, found)
+            if incoming:
+                if self._codec.is_lines:
+                    close_all(incoming)  # lines bring none; Node's come with a handle, which is refused
+                elif not self._reader.partial:
+                    end = FrameError("descriptors came that no message announced")
         except FrameError as error:
             end = error
         except Exception as error:  # whatever a codec makes of what it is given

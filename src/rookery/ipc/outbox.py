@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rookery.ipc.ports import Port
 
 _pack = HEADER.pack
-_LARGE = 64 * 1024
+LARGE = 64 * 1024
 _MOST_CHUNKS = 64
 
 
@@ -37,7 +37,7 @@ class Outbox:
         head = _pack(size) if size <= self._limit else self._refused(size)
         if self._is_lines:
             head = b""
-        if size < _LARGE:
+        if size < LARGE:
             self._small += head + payload
         else:
             self._small += head
@@ -45,6 +45,12 @@ class Outbox:
             self._sealed.append((memoryview(payload), []))
         self.size += len(head) + size
         return self.size
+
+    def framed(self, payload: bytes) -> bytes:
+        """A payload as it travels. Raises UsageError where it is too large."""
+        if len(payload) > self._limit:
+            self._refused(len(payload))
+        return payload if self._is_lines else _pack(len(payload)) + payload
 
     def add_raw(self, data: bytes) -> None:
         """Take bytes that are framed already."""

@@ -67,6 +67,7 @@ class SocketPort:
             raise UsageError("a channel wants a stream socket", why=f"this one is {sock.type.name}")
         self._sock = sock
         self._number = sock.fileno()
+        self._recv, self._recvmsg = sock.recv_into, sock.recvmsg_into
         self.passes_fds = sock.family == socket.AF_UNIX
         self.incoming: list[int] = []
         self.send: Callable[[bytes | bytearray], int] = sock.send
@@ -91,15 +92,19 @@ class SocketPort:
     def read(self, room: memoryview) -> int:
         """See Port."""
         if not self.passes_fds:
-            return self._sock.recv_into(room)
-        count, extra, flags, _ = self._sock.recvmsg_into([room], _ANCILLARY, _CLOEXEC)
+            return self._recv(room)
+        count, extra, flags, _ = self._recvmsg([room], _ANCILLARY, _CLOEXEC)
+        if extra:
+            self._keep(extra)
+        if flags & _TRUNCATED:  # the kernel has thrown some away, whose they were cannot be told
+            raise FrameError("descriptors were lost on the way", hint="raise the limit of open files (ulimit -n)")
+        return count
+
+    def _keep(self, extra: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in extra:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 whole = len(data) - len(data) % _FD.size
                 self.incoming += (number for (number,) in _FD.iter_unpack(data[:whole]))
-        if flags & _TRUNCATED:  # the kernel has thrown some away, whose they were cannot be told
-            raise FrameError("descriptors were lost on the way", hint="raise the limit of open files (ulimit -n)")
-        return count
 
     def write(self, chunks: Sequence[bytes | bytearray | memoryview], fds: Sequence[int]) -> int:
         """See Port."""

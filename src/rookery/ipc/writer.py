@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rookery.errors import Disconnected
 from rookery.ipc.arrived import again
-from rookery.ipc.outbox import Outbox
+from rookery.ipc.outbox import LARGE, Outbox
 from rookery.ipc.ports import close_all
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ _ROOM = FULL // 4
 
 
 class Writer:
-    """Belongs to one event loop."""
+    """Belongs to one event loop. is_broken: whether the other side had left before it was given everything."""
+
+    is_broken = False
 
     def __init__(self, port: Port, loop: asyncio.AbstractEventLoop, *, limit: int, is_lines: bool) -> None:
         self._port = port
@@ -69,6 +71,9 @@ class Writer:
             size = self._put_with(payload, list(own), fds)
         elif self.error is not None:
             return False
+        elif self._is_eager and not self._outbox.size and len(payload) < LARGE:
+            self._write_through(payload)
+            return False
         else:
             size = self._outbox.add(payload)
         if self._is_blocked:
@@ -82,6 +87,21 @@ class Writer:
         if self._senders:
             self._wake()
         return False
+
+    def _write_through(self, payload: bytes) -> None:
+        """Write it without a stop in the outbox, which is empty; what the port does not take goes there."""
+        data = self._outbox.framed(payload)
+        self._is_eager = False
+        try:
+            sent = self._port.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self._broken(error)
+            return
+        if sent < len(data):
+            self._outbox.add_raw(data[sent:])
+            self.flush()
 
     def hurry(self) -> None:
         """Whoever sends now waits for an answer: write what there is, and the next payload at once."""
@@ -106,7 +126,7 @@ class Writer:
             self.must_wait = self.is_full
             self._loop.add_writer(self._port.writing, self._writable)
         except OSError as error:
-            self.fail(Disconnected("the other side does not listen any more", why=error.strerror or str(error)))
+            self._broken(error)
 
     async def drain(self) -> None:
         """Return when everything is written, or the link is broken."""
@@ -128,6 +148,10 @@ class Writer:
         self._is_blocked = False
         self._wake()
         self._say_drained()
+
+    def _broken(self, error: OSError) -> None:
+        self.is_broken = True
+        self.fail(Disconnected("the other side does not listen any more", why=error.strerror or str(error)))
 
     def _soon(self) -> None:
         if not self._is_due:

@@ -13,6 +13,9 @@ from rookery.errors import UserUnknown
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+_MOST = 2**32 - 2
+"""The number above it is the system's word for nobody in particular."""
+
 
 def account(
     user: str | int | None, group: str | int | None, groups: Collection[str | int] | None, argv: Sequence[str]
@@ -39,6 +42,8 @@ def account(
 
 
 def _entry(user: str | int, argv: Sequence[str]) -> pwd.struct_passwd | int:
+    if isinstance(user, int) and not 0 <= user <= _MOST:  # -1 would mean "stay who you are"
+        raise UserUnknown(f"there can be no user {user}", argv=argv, hint="a number from 0 on, or a name")
     try:
         return pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
     except KeyError:
@@ -53,12 +58,14 @@ def _entry(user: str | int, argv: Sequence[str]) -> pwd.struct_passwd | int:
 
 def _gid(group: str | int, argv: Sequence[str]) -> int:
     if isinstance(group, int):
+        if not 0 <= group <= _MOST:
+            raise UserUnknown(f"there can be no group {group}", argv=argv, hint="a number from 0 on, or a name")
         return group
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
         if group.isdecimal():
-            return int(group)
+            return _gid(int(group), argv)
         near = nearest(group, [entry.gr_name for entry in grp.getgrall()], most=1)
         hint = f"did you mean {near[0]}?" if near else "see: getent group"
         raise UserUnknown(f"there is no group {group!r}", argv=argv, hint=hint) from None

@@ -49,7 +49,7 @@ class Capture:
 
     def joined(self, encoding: str | None, errors: str) -> tuple[Any, Any, tuple[tuple[int, int], ...]]:
         """Stdout, stderr, and the order of the pieces where both wrote; text, or bytes where encoding is None."""
-        out, err = (file.getvalue() for file in self._files)
+        out, err = self._files[0].getvalue(), self._files[1].getvalue()
         if encoding is None:
             return out, err, tuple(self._order) if out and err else ()
         if out and err:

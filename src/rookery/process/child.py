@@ -38,6 +38,11 @@ class Child(Life[Text]):
         """Negative for a signal; None while it runs, and where nobody saw the end."""
         return self._entry.exit.result().returncode if self._entry.exit.done() else None
 
+    @property
+    def cookie(self) -> str:
+        """The value of ROOKERY_UNIT that it was started with, and all that it starts."""
+        return self._cookie
+
     def __repr__(self) -> str:
         state = "running" if self.is_running else str(self._entry.exit.result())
         return f"<Child {self.pid} {self.command[0]!r} {state}>"
@@ -65,9 +70,9 @@ class Child(Life[Text]):
         """The result of a child that is closed. See result()."""
         if self._fault is not None:
             raise self._fault
-        result = self._result
-        if result is None:
+        if not self._is_closed:
             raise errors.UsageError("the child is not closed yet", hint="await child.result()")
+        result = self._result
         if (self._options.check if check is None else check) and not result.ok and not result.cancelled:
             if result.timed_out is not None:
                 raise errors.TimedOut(result)
@@ -87,17 +92,30 @@ class Child(Life[Text]):
         return self.outcome()
 
     async def _end_whatever_comes(self) -> None:
-        self._is_cancelled = True
-        self._end(self._options.stop_plan())
-        while self._result is None:
+        self.begin_end()
+        while not self._is_closed:
             try:
                 await self._closed()
-            except asyncio.CancelledError:  # impatient: nothing polite any more
-                kill_now(self._tree)
+            except asyncio.CancelledError:  # impatient
+                self.hurry()
+
+    @property
+    def has_fault(self) -> bool:
+        """Whether something of ours failed for it: a function that was given output, an input, a decoding."""
+        return self._fault is not None
+
+    def begin_end(self) -> None:
+        """Begin to stop it as stop() does, without waiting; nothing where it is closed. See ending.py."""
+        self._is_cancelled = True
+        self._end(self._options.stop_plan())
+
+    def hurry(self) -> None:
+        """Nothing polite any more: SIGKILL to what is left, without waiting."""
+        kill_now(self._tree)
 
     def on_close(self, call: Callable[[], None]) -> None:
         """Call this once everything of it has ended; at once where it has."""
-        if self._result is None:
+        if not self._is_closed:
             self._on_close.append(call)
         else:
             call()
@@ -114,7 +132,7 @@ class Child(Life[Text]):
         plan: otherwise than its options say. Where a stop is under way it is waited for. Cancelled, it goes on.
         Raises StopFailed.
         """
-        if self._result is None:
+        if not self._is_closed:
             self._is_cancelled = self._is_cancelled or self.is_running
             self._end(plan or self._options.stop_plan())
             await self._closed()
@@ -153,7 +171,7 @@ class Child(Life[Text]):
         except asyncio.CancelledError:
             await self._end_whatever_comes()
             raise
-        if self._result is None:
+        if not self._is_closed:
             await self._leave()
         if self._fault is not None and not is_hurried:
             raise self._fault

@@ -15,8 +15,10 @@ from rookery.process.child import Child
 from rookery.process.guard import GUARD
 from rookery.process.lookup import explain
 from rookery.process.options import Options, RunOptions
+from rookery.process.readiness import readiness
+from rookery.process.reaper import TABLE
 from rookery.process.spawn import spawn_process
-from rookery.process.stdio import CAPTURE, DISCARD, PIPE, Stdio
+from rookery.process.stdio import CAPTURE, DISCARD, PIPE, Stdio, Tee
 from rookery.process.wiring import wire
 
 if TYPE_CHECKING:
@@ -59,7 +61,15 @@ class Command(Generic[Text]):
         the caller's; guard_now: see that it does not outlive us from its first moment on, else when it has lived
         for a while. Raises SpawnError, ConfigError, UsageError; then nothing of it is left behind.
         """
+        TABLE.expect()
+        try:
+            return self._begin(default, stdin, stdout, guard_now=guard_now)
+        finally:
+            TABLE.swept()
+
+    def _begin(self, default: Stdio, stdin: int | None, stdout: int | None, *, guard_now: bool) -> Child[Text]:
         options, argv = self.options, self.argv
+        loop = asyncio.get_running_loop()
         number, began = next(_numbers), time.monotonic()
         is_verbose = verbose.is_on(options.verbose)
         if is_verbose:
@@ -74,10 +84,14 @@ class Command(Generic[Text]):
                 )  # fmt: skip
             except OSError as error:
                 raise _not_wired(error, argv, spec.cwd) from None
+            if options.idle_timeout is not None and not wiring.outputs:
+                wiring.give_up()
+                raise errors.UsageError("idle_timeout sees only output that comes to us", hint="see tee()")
             if wiring.pty is not None:
                 spec = spec._replace(pty=wiring.pty)
             try:
-                spawned = spawn_process(spec, wiring.fds)
+                ready = readiness(loop)
+                spawned = spawn_process(spec, wiring.fds, tools=ready.tools())
             except BaseException:
                 wiring.give_up()
                 raise
@@ -94,13 +108,26 @@ class Command(Generic[Text]):
             number=number,
             began=began,
             is_verbose=is_verbose,
+            loop=loop,
+            readiness=ready,
             shown=self.shown,
             guard_now=guard_now,
         )
 
     async def run(self) -> Any:
         """Start it with its output kept, and wait for its end; what the function of the same name does."""
+        self.check_run()
         return await self.start(CAPTURE, guard_now=False).finish()
+
+    def check_run(self) -> None:
+        """Raises UsageError for a live stream: run() returns when all is over, and nobody would have the other end."""
+        for name in ("stdin", "stdout", "stderr"):
+            target = getattr(self.options, name)
+            if target is PIPE or (isinstance(target, Tee) and PIPE in target.targets):
+                use, hint = ("write to", "give it input=, or ") if name == "stdin" else ("read", "")
+                raise errors.UsageError(
+                    f"run() returns when all is over: nobody could {use} a live {name}", hint=f"{hint}use spawn()"
+                )
 
     def __await__(self) -> Generator[Any, None, Child[Text]]:
         return self._start().__await__()
@@ -149,7 +176,9 @@ def spawn(program: str, *args: object, **options: Any) -> Command[Any]:
 
 def arguments(program: str | os.PathLike[str], args: tuple[object, ...]) -> tuple[str, ...]:
     """The command line: text, paths and numbers as text, bytes as they are. Raises UsageError for anything else."""
-    return (os.fspath(program), *(arg if type(arg) is str else argument(arg) for arg in args))
+    if not args:
+        return (os.fspath(program),)
+    return (os.fspath(program), *[arg if type(arg) is str else argument(arg) for arg in args])
 
 
 def argument(value: object) -> str:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+
+from rookery import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
 
 
-class Environment(dict[str, str]):
-    """A whole environment, with its block as the kernel wants it. Not to be changed afterwards."""
+class Environment(Mapping[str, str]):
+    """Ours with one variable set otherwise, and its block as the kernel wants it.
 
-    __slots__ = ("block",)
+    A look at ours, not a copy: one would touch each of the strings for every child.
+    """
 
-    def __init__(self, values: Mapping[str, str], block: list[bytes]) -> None:
-        super().__init__(values)
+    __slots__ = ("_name", "_value", "_values", "block")
+
+    def __init__(self, values: Mapping[str, str], name: str, value: str, block: list[bytes]) -> None:
+        self._values = values
+        self._name = name
+        self._value = value
         self.block = block
+
+    def __getitem__(self, name: str) -> str:
+        return self._value if name == self._name else self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values.keys() | {self._name})
+
+    def __len__(self) -> int:
+        return len(self._values.keys() | {self._name})
 
 
 class _Ours:
@@ -31,9 +48,12 @@ class _Ours:
         # The interpreter's own table, a private name; without it everything is done anew each time.
         seen = getattr(os.environ, "_data", None)
         if seen is None or seen != self._seen:
-            self._values = dict(os.environ)
-            self._block = [os.fsencode(f"{key}={value}") for key, value in self._values.items()]
-            self._seen = None if seen is None else dict(seen)
+            # Copied first: what another thread changes meanwhile is seen the next time.
+            now = None if seen is None else dict(seen)
+            values = dict(os.environ)
+            block = [os.fsencode(f"{key}={value}") for key, value in values.items()]
+            self._seen, self._values, self._block = now, values, block
+            return values, block
         return self._values, self._block
 
 
@@ -43,9 +63,31 @@ _ours = _Ours()
 def inherited(name: str, value: str) -> Environment:
     """Our environment with one variable set otherwise."""
     values, block = _ours.look()
-    prefix = os.fsencode(name) + b"="
+    entry = os.fsencode(f"{name}={value}")
     if name in values:
-        block = [entry for entry in block if not entry.startswith(prefix)]
-    env = Environment(values, [*block, prefix + os.fsencode(value)])
-    env[name] = value
-    return env
+        prefix = os.fsencode(name) + b"="
+        block = [other for other in block if not other.startswith(prefix)]
+    return Environment(values, name, value, [*block, entry])
+
+
+def our_value(name: str, default: str) -> str:
+    """One variable of ours; what os.environ.get says, sooner."""
+    return _ours.look()[0].get(name, default)
+
+
+def encoded(env: Mapping[str, str] | None, argv: Sequence[str]) -> list[bytes] | None:
+    """As the kernel wants it; None stays None. Raises SpawnError, which names argv."""
+    if env is None:
+        return None
+    if isinstance(env, Environment):
+        return env.block
+    block = []
+    for key, value in env.items():
+        try:
+            entry = os.fsencode(f"{key}={value}")
+        except UnicodeEncodeError:
+            entry = b"\0"
+        if b"\0" in entry or "=" in key or not key:
+            raise errors.SpawnError(f"the environment variable {key!r} cannot be passed on", argv=argv)
+        block.append(entry)
+    return block

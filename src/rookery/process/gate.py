@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHELL = "/bin/sh"
+UNLIMITED = -1
+"""As the module resource has it."""
 _SHELL_ADDS = ("OLDPWD", "PWD", "SHLVL")
 # name -> (flag of ulimit, unit of the flag in bytes or seconds or pieces)
 _FLAGS = {
@@ -28,19 +30,23 @@ _FLAGS = {
 def through_gate(
     argv: Sequence[str], rlimits: Mapping[str, int], *, env: Mapping[str, str], pty: str | None = None
 ) -> list[str]:
-    """The command that sets the limits and then becomes argv. Raises ValueError for an unknown limit.
+    """The command that sets the limits and then becomes argv. Raises ValueError for one that is unknown or no number.
 
     env: what it is started with; shells add to that, and the addition is taken away again. pty: a terminal that
     becomes the session's own (the first one that its leader opens does) and the standard descriptors.
     """
+    for name, value in dict[str, object](rlimits).items():
+        if not isinstance(value, int) or value < UNLIMITED:
+            raise ValueError(f"the limit {name!r} is a number from 0 on, or -1 for none, not {value!r}")
     lines = [] if pty is None else [f"exec 0<>'{pty}' 1>&0 2>&0 || exit 126"]
     for name, value in sorted(rlimits.items()):
         if name not in _FLAGS:
             raise ValueError(f"unknown limit {name!r}; known are {', '.join(sorted(_FLAGS))}")
         flag, unit = _FLAGS[name]
         # bash (as /bin/sh) calls the number of processes -u, dash -p.
-        both = f"ulimit -u {value} 2>/dev/null || " if name == "nproc" else ""
-        lines.append(f"{both}ulimit {flag} {-(-value // unit)} || exit 126")
+        amount = "unlimited" if value == UNLIMITED else str(-(-value // unit))
+        both = f"ulimit -u {amount} 2>/dev/null || " if name == "nproc" else ""
+        lines.append(f"{both}ulimit {flag} {amount} || exit 126")
     added = [name for name in _SHELL_ADDS if name not in env]
     if added:
         lines.append(f"unset {' '.join(added)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
 import select
 import signal
@@ -15,9 +17,11 @@ from rookery import errors
 from rookery._base.ids import new_scope
 from rookery._os import kernel
 from rookery.process.guardian import DEAF_TO
+from rookery.process.kill import kill_now
 from rookery.process.reaper import TABLE
 from rookery.process.spawn import spawn_process
 from rookery.process.spec import SpawnSpec
+from rookery.process.tree import ProcessTree
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,7 +48,7 @@ class Guard:
         self._poll = select.poll()
         self._known: dict[tuple[int, int], str] = {}
         self._lock = threading.Lock()
-        self._count = 0
+        self._numbers = itertools.count(1)  # one step: threads never get the same
 
     @property
     def fd(self) -> int:
@@ -53,8 +57,7 @@ class Guard:
 
     def cookie(self, *, detached: bool = False) -> str:
         """The cookie of the next child; a detached one is in a scope that nobody guards."""
-        self._count += 1
-        return f"{new_scope() if detached else self.scope}:c{self._count}:1"
+        return f"{new_scope() if detached else self.scope}:c{next(self._numbers)}:1"
 
     def begin(self) -> None:
         """Start the guardian where there is none: from now on it knows our children by the cookie's scope."""
@@ -151,6 +154,16 @@ class Young:
             loop.call_later(_GUARD_AFTER, self._look, loop)
         waiting.append((loop.time() + _GUARD_AFTER, entry))
 
+    def end_all(self) -> None:
+        """At the exit of the interpreter: where there is no guardian yet, those that live are killed here."""
+        for entry in [entry for waiting in self._waiting.values() for _, entry in waiting]:
+            if not entry.exit.done() and GUARD.fd < 0:
+                kill_now(ProcessTree(entry.pid, entry.start_time, entry.cookie))
+
+    def forget_all(self) -> None:
+        """In a forked copy of this process: they are the parent's children."""
+        self._waiting = {}
+
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         waiting = self._waiting[loop]
         while waiting and waiting[0][0] <= loop.time():
@@ -170,3 +183,5 @@ def _line(verb: str, pid: int, start_time: int, cookie: str) -> bytes:
 GUARD = Guard()
 YOUNG = Young()
 os.register_at_fork(after_in_child=GUARD.leave_to_parent)
+os.register_at_fork(after_in_child=YOUNG.forget_all)
+atexit.register(YOUNG.end_all)

@@ -20,42 +20,65 @@ if TYPE_CHECKING:
     Remove = Callable[[], None]
 
 _on_signal: dict[tuple[asyncio.AbstractEventLoop, int], list[Callable[[int], object]]] = {}
+_before: dict[tuple[asyncio.AbstractEventLoop, int], Any] = {}
+"""The handlers that were there."""
 
 
 def on_exit(callback: Callable[[], object]) -> Remove:
     """Call it when the interpreter ends by itself (not by a signal that nobody handles). Last come, first called."""
-    atexit.register(callback)
-    return lambda: atexit.unregister(callback)
+
+    def call() -> None:  # one of its own: the same callback may be given twice, and taken away once
+        callback()
+
+    atexit.register(call)
+    return lambda: atexit.unregister(call)
 
 
 def on_signal(number: int, callback: Callable[[int], object]) -> Remove:
     """Call it in the running event loop, with the number, when the signal comes. Main thread only.
 
-    The default action is off as long as anybody wants to hear of it.
+    The default action is off as long as anybody wants to hear of it; then what was there before is put back. An
+    earlier handler is told after the callbacks, but for SIGINT: there it is the interpreter's or the event loop's.
     """
     loop = asyncio.get_running_loop()
     key = (loop, number)
     callbacks = _on_signal.get(key)
     if callbacks is None:
-        callbacks = _on_signal[key] = []
+        before = _handler(number)
         loop.add_signal_handler(number, _signalled, key)
+        callbacks, _before[key] = _on_signal.setdefault(key, []), before
     callbacks.append(callback)
 
     def remove() -> None:
         left = _on_signal.get(key, [])
         if callback in left:
             left.remove(callback)
-        if not left and _on_signal.pop(key, None) is not None and not loop.is_closed():
-            loop.remove_signal_handler(number)
-            if number == signal.SIGINT:  # the loop's default is not the interpreter's
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not left and _on_signal.pop(key, None) is not None:
+            before = _before.pop(key)
+            if not loop.is_closed():
+                loop.remove_signal_handler(number)
+                signal.signal(number, before)
 
     return remove
 
 
+def _handler(number: int) -> Any:
+    """What is to be put back: not another callback of the event loop, which has one for each signal."""
+    found = signal.getsignal(number)
+    is_the_loops = (getattr(found, "__module__", None) or "").startswith("asyncio")
+    return signal.SIG_DFL if found is None or is_the_loops else found
+
+
 def _signalled(key: tuple[asyncio.AbstractEventLoop, int]) -> None:
-    for callback in list(_on_signal.get(key, ())):
-        callback(key[1])
+    callbacks = list(_on_signal.get(key, ()))
+    before = _before.get(key)
+    if callable(before) and key[1] != signal.SIGINT:
+        callbacks.append(lambda number: before(number, None))
+    for callback in callbacks:
+        try:
+            callback(key[1])
+        except Exception as error:  # the others are to hear of it all the same
+            key[0].call_exception_handler({"message": "a signal callback failed", "exception": error})
 
 
 def on_uncaught(callback: Callable[[BaseException], object]) -> Remove:

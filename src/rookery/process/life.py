@@ -8,7 +8,6 @@ started ──┤                     ├─────────────
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
@@ -22,22 +21,24 @@ from rookery.process.events import ChildEvent
 from rookery.process.feed import feed, is_whole
 from rookery.process.guard import GUARD, YOUNG
 from rookery.process.input import InputStream
-from rookery.process.kill import kill_now
+from rookery.process.kill import bury, kill_now
 from rookery.process.local import LocalHandle, LocalTree
 from rookery.process.output import OutputStream
-from rookery.process.reader import PipeReader
+from rookery.process.reader import PipeReader, to_all
 from rookery.process.reaper import TABLE
 from rookery.process.result import Result
 from rookery.process.stop import stop, sweep
 from rookery.process.watch import Limits
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
 
     from rookery.lifecycle.exit import ExitStatus
     from rookery.lifecycle.stop import StopPlan
     from rookery.process.child import Child
     from rookery.process.options import Options
+    from rookery.process.readiness import Readiness
     from rookery.process.spawn import Spawned
     from rookery.process.wiring import OutputEnd, Wiring
 
@@ -52,6 +53,19 @@ class Life(Generic[Text]):
     stdin: InputStream | None = None
     stdout: OutputStream[Text] | None = None
     stderr: OutputStream[Text] | None = None
+    # What most children never have.
+    _capture: Capture | None = None
+    _limits: Limits | None = None
+    _grace: asyncio.TimerHandle | None = None
+    _fed: InputStream | None = None
+    _feeder: asyncio.Task[None] | None = None
+    _ending: asyncio.Task[None] | None = None
+    _fault: BaseException | None = None
+    _is_cancelled = _is_forced = _is_swept = _is_over_limit = False
+    _ended = 0.0
+    _is_closed = False
+    _made: Result[Text] | None = None
+    _known_tree: LocalTree | None = None
 
     def __init__(
         self,
@@ -64,6 +78,8 @@ class Life(Generic[Text]):
         number: int,
         began: float,
         is_verbose: bool,
+        loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         shown: str | None = None,
         guard_now: bool = True,
     ) -> None:
@@ -76,28 +92,19 @@ class Life(Generic[Text]):
         self._is_verbose = is_verbose
         self._options = options
         self._shown = shown
-        self._loop = asyncio.get_running_loop()
+        self._cookie = cookie
+        self._loop = loop
+        self._readiness = readiness
         self._wiring = wiring
         self._readers: list[PipeReader] = []
-        self._capture: Capture | None = None
-        self._limits: Limits | None = None
-        self._timers: list[asyncio.TimerHandle] = []
-        self._fed: InputStream | None = None
-        self._feeder: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._exit_waiters: list[asyncio.Future[None]] = []
-        self._fault: BaseException | None = None
-        self._is_cancelled = self._is_forced = self._is_swept = self._is_over_limit = False
-        self._ended = 0.0
-        self._result: Result[Text] | None = None
         self._on_close: list[Callable[[], None]] = []
-        self._tree = LocalTree(spawned.pid, spawned.start_time, cookie)
         try:
-            self._entry = TABLE.add(spawned, self._loop, cookie=cookie, on_exit=self._exited)
+            self._entry = TABLE.add(spawned, loop, cookie=cookie, on_exit=self._exited, watch=readiness)
             self._connect(wiring)
         except BaseException:
-            kill_now(self._tree)
+            self.abandon()
             wiring.give_up()
             raise
         if not options.detached:
@@ -108,6 +115,12 @@ class Life(Generic[Text]):
             self._tell("started")
 
     @property
+    def _tree(self) -> LocalTree:
+        if self._known_tree is None:
+            self._known_tree = LocalTree(self.pid, self.start_time, self._cookie)
+        return self._known_tree
+
+    @property
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
         return not self._entry.exit.done()
@@ -115,7 +128,7 @@ class Life(Generic[Text]):
     # -- its end ------------------------------------------------------------------------------------------------
 
     async def _closed(self) -> None:
-        if self._result is None:
+        if not self._is_closed:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
@@ -132,7 +145,7 @@ class Life(Generic[Text]):
 
     def _end(self, plan: StopPlan) -> None:
         """Begin to stop it, unless that is under way."""
-        if self._ending is None and self._result is None:
+        if self._ending is None and not self._is_closed:
             self._begin(self._stop(plan))
 
     async def _stop(self, plan: StopPlan) -> None:
@@ -154,6 +167,7 @@ class Life(Generic[Text]):
         if error is not None or task.cancelled():
             self._fault = self._fault or error
             kill_now(self._tree)  # the loop is being torn down, or it hangs in the kernel
+            bury(self._tree)  # there may be no turn of the loop any more
             self._is_swept = True
             self._close_outputs()
             if error is not None and not self._entry.exit.done():
@@ -164,7 +178,8 @@ class Life(Generic[Text]):
     # -- what happens to it -----------------------------------------------------------------------------------------
 
     def _connect(self, wiring: Wiring) -> None:
-        wiring.started()
+        if wiring.fds:
+            wiring.started()
         options = self._options
         if wiring.stdin >= 0:
             stream = InputStream(
@@ -176,7 +191,10 @@ class Life(Generic[Text]):
             if wiring.data is not None:
                 self._give(stream, wiring.data)
         if options.timeout is not None or options.idle_timeout is not None:
-            self._limits = Limits(self._loop, options.timeout, options.idle_timeout, self._timed_out)
+            self._limits = Limits(
+                self._loop, options.timeout, options.idle_timeout, self._timed_out,
+                is_held=lambda: any(reader.is_paused for reader in self._readers),
+            )  # fmt: skip
         for end in wiring.outputs:
             self._read(end)
 
@@ -217,7 +235,7 @@ class Life(Generic[Text]):
             sinks.append(lambda data: self._tell("output", stream=name, data=data))
         if self._limits is not None and options.idle_timeout is not None:
             sinks.append(self._limits.heard)
-        take = sinks[0] if len(sinks) == 1 else _to_all(sinks)
+        take = sinks[0] if len(sinks) == 1 else to_all(sinks)
 
         reader: PipeReader
 
@@ -228,7 +246,7 @@ class Life(Generic[Text]):
             if not self._readers:
                 self._go_on()
 
-        reader = PipeReader(self._loop, end.fd, take, ended)
+        reader = PipeReader(self._readiness, end.fd, take, ended)
         end.fd = -1
         self._readers.append(reader)
         if live is not None:
@@ -269,8 +287,6 @@ class Life(Generic[Text]):
     def _exited(self, status: ExitStatus) -> None:
         self._ended = time.monotonic()
         _wake(self._exit_waiters)
-        for timer in self._timers:
-            timer.cancel()
         if self._limits is not None:
             self._limits.disarm()
         if self._feeder is not None:
@@ -280,8 +296,10 @@ class Life(Generic[Text]):
                 stream.abandon()
         if self._options.on_event is not None:
             self._tell("exited", status=status)
+        for reader in tuple(self._readers):
+            reader.look()  # who ends closes its pipes before: mostly the end is there already
         if self._readers:
-            self._timers = [self._loop.call_later(self._options.output_grace, self._close_outputs)]
+            self._grace = self._loop.call_later(self._options.output_grace, self._close_outputs)
         else:
             self._go_on()
 
@@ -291,7 +309,7 @@ class Life(Generic[Text]):
 
     def _go_on(self) -> None:
         """Take the next step towards the end, where nothing is waited for any more."""
-        if self._readers or self._ending is not None or not self._entry.exit.done() or self._result is not None:
+        if self._readers or self._ending is not None or not self._entry.exit.done() or self._is_closed:
             return
         if self._entry.has_strays and not self._is_swept and not self._options.detached:
             self._tree.seen |= self._entry.strays  # they may be zombies by now, which bear no marks
@@ -300,22 +318,33 @@ class Life(Generic[Text]):
         self._finish()
 
     def _finish(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
+        if self._grace is not None:
+            self._grace.cancel()
         if self._entry.has_strays and self._entry.exit.done():
             TABLE.swept()
         GUARD.forget(self.pid, self.start_time)
-        self._wiring.close_files()
-        self._result = self._make_result()
-        self._capture = self._limits = None  # no circles: they hold the output, which may be large
+        if self._wiring.files:
+            self._wiring.close_files()
+        self._is_closed = True
+        if self._capture is not None or self._limits is not None:
+            self._made = self._make_result()
+            self._capture = self._limits = None  # no circles: they hold the output, which may be large
         if self._options.on_event is not None:
             self._tell("closed", result=self._result)
         if self._is_verbose:
             verbose.ended(self.number, self._result)
-        _wake(self._waiters)
+        if self._waiters:
+            _wake(self._waiters)
         for call in self._on_close:
             call()
         self._on_close.clear()
+
+    @property
+    def _result(self) -> Result[Text]:
+        """That of a child that is closed; often nobody asks for it."""
+        if self._made is None:
+            self._made = self._make_result()
+        return self._made
 
     def _make_result(self) -> Result[Text]:
         options = self._options
@@ -363,11 +392,3 @@ def _wake(waiters: list[asyncio.Future[None]]) -> None:
         if not waiter.done():
             waiter.set_result(None)
     waiters.clear()
-
-
-def _to_all(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:
-    def take(data: bytes) -> None:
-        for sink in sinks:
-            sink(data)
-
-    return take

@@ -61,7 +61,11 @@ class LocalSpawner:
         if known is not None:
             return known
         fds = {number: fd for number, fd in spec.fds.items() if isinstance(fd, int)}
-        entry = TABLE.add(spawn_process(spec, fds), asyncio.get_running_loop())
+        TABLE.expect()
+        try:
+            entry = TABLE.add(spawn_process(spec, fds), asyncio.get_running_loop())
+        finally:
+            TABLE.swept()
         handle = LocalHandle(entry)
         self._handles[key, generation] = handle
         entry.exit.add_done_callback(lambda _: self._handles.pop((key, generation), None))
@@ -94,6 +98,8 @@ class LocalTree(ProcessTree):
                 self._held[found.session] = now
             self.seen |= {identity for child in kernel.children(pid) if (identity := _identity(child))}
         TABLE.reap_strays(self._is_ours)
+        if not alive and self._cookie and TABLE.has_strays_of(self._cookie):
+            raise BlockingIOError("somebody is in the middle of an exec: look again")
         return alive
 
     def _is_ours(self, stray: ProcessFacts) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import lru_cache
 
 from rookery import errors
 
@@ -26,7 +27,12 @@ def candidates(program: str, env: Mapping[str, str] | None) -> list[str]:
     """Where exec is to try, in order: the program itself where it has a slash, else every folder of PATH."""
     if "/" in program:
         return [program]
-    return [os.path.join(folder, program) for folder in search_path(env)]
+    return list(_in_path(program, (os.environ if env is None else env).get("PATH", _DEFAULT_PATH)))
+
+
+@lru_cache(128)
+def _in_path(program: str, path: str) -> tuple[str, ...]:
+    return tuple(os.path.join(folder, program) for folder in path.split(os.pathsep) if folder)
 
 
 def find(program: str, env: Mapping[str, str] | None, cwd: str | None = None) -> str | None:

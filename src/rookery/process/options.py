@@ -42,7 +42,7 @@ class RunOptions(TypedDict, total=False):
     check: bool
     ok_exit_codes: Collection[int]
     cwd: str | os.PathLike[str] | None
-    env: Mapping[str, str | None] | None
+    env: Mapping[str, str | int | float | os.PathLike[str] | None] | None
     extend_env: bool
     env_file: str | os.PathLike[str] | None
     user: str | int | None
@@ -81,7 +81,7 @@ class Options:
     check = True
     ok_exit_codes: Collection[int] = frozenset({0})
     cwd: str | os.PathLike[str] | None = None
-    env: Mapping[str, str | None] | None = None
+    env: Mapping[str, str | int | float | os.PathLike[str] | None] | None = None
     extend_env = True
     env_file: str | os.PathLike[str] | None = None
     user: str | int | None = None
@@ -106,15 +106,15 @@ class Options:
     def __init__(self, given: Mapping[str, Any]) -> None:
         if not given:
             return
-        unknown = given.keys() - _NAMES
-        if unknown:
-            name = min(unknown)
+        if not given.keys() <= _NAMES:
+            name = min(given.keys() - _NAMES)
             near = nearest(name, _NAMES, most=1)
             raise UsageError(
                 f"there is no option {name!r}", hint=f"did you mean {near[0]!r}?" if near else "see RunOptions"
             )
         vars(self).update(given)
-        self._check(given.keys())
+        if not given.keys() <= _UNCHECKED:
+            self._check(given.keys())
 
     def _check(self, given: AbstractSet[str]) -> None:
         if self.input is not None and self.stdin is not None:
@@ -125,10 +125,8 @@ class Options:
             raise UsageError("a terminal of its own needs a session of its own", hint="leave session=False out")
         if self.on_max_output not in ("kill", "truncate"):
             raise UsageError(f"on_max_output is 'kill' or 'truncate', not {self.on_max_output!r}")
-        for name in given & _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise UsageError(f"{name} is to be more than 0, not {value!r}")
+        for name in given & _NUMBERS.keys():
+            self._check_number(name, getattr(self, name))
         if "encoding" in given or "errors" in given:
             self._check_codec()
         if "stop_signal" in given:
@@ -136,6 +134,17 @@ class Options:
         codes: Any = self.ok_exit_codes
         if isinstance(codes, str | int) or not all(isinstance(code, int) for code in codes):
             raise UsageError(f"ok_exit_codes is a set of numbers, not {self.ok_exit_codes!r}")
+
+    @staticmethod
+    def _check_number(name: str, value: Any) -> None:
+        kind, least, may_be_none = _NUMBERS[name]
+        if value is None and may_be_none:
+            return
+        if not isinstance(value, kind) or isinstance(value, bool):
+            what = "a whole number" if kind is int else "a number of seconds"
+            raise UsageError(f"{name} is {what}, not {value!r}")
+        if not (value > 0 if least is None else value >= least):  # in this form NaN is refused as well
+            raise UsageError(f"{name} is to be {'more than 0' if least is None else f'{least} or more'}, not {value!r}")
 
     def _check_codec(self) -> None:
         try:
@@ -155,41 +164,53 @@ class Options:
             number = int(found)
         return StopPlan(number, self.graceful_timeout, self.stop_scope)
 
-    def environment(self, cookie: str) -> dict[str, str]:
-        """The whole environment of the child. Raises ConfigError for a wrong env file."""
+    def environment(self, cookie: str) -> Mapping[str, str]:
+        """The whole environment of the child. Raises ConfigError, UsageError."""
         if self.extend_env and self.env_file is None and not self.env:
             return inherited(COOKIE, cookie)
         env = os.environ.copy() if self.extend_env else {}
         if self.env_file is not None:
             env.update(read_env_file(os.fspath(self.env_file)))
         if self.env:
-            for key, value in self.env.items():
+            given: Mapping[Any, Any] = self.env
+            for key, value in given.items():
                 if value is None:
                     env.pop(key, None)
+                elif isinstance(key, str) and isinstance(value, str | int | float | os.PathLike):
+                    env[key] = os.fsdecode(value) if isinstance(value, os.PathLike) else str(value)
                 else:
-                    env[key] = value
+                    raise UsageError(f"the environment variable {key!r} is to be text, not {value!r}")
         env[COOKIE] = cookie
         return env
 
     def spec(self, argv: tuple[str, ...], cookie: str) -> SpawnSpec:
         """As the spawn path wants it, without descriptors. Raises SpawnError, ConfigError."""
-        if not vars(self):
-            return SpawnSpec(argv, self.environment(cookie))
+        if vars(self).keys().isdisjoint(_OF_SPEC):
+            return SpawnSpec(argv, inherited(COOKIE, cookie))
         values: dict[str, Any] = {"session": self.session, "umask": self.umask, "nice": self.nice}
-        if self._changes_more():
-            if self.cwd is not None:
-                values["cwd"] = os.fspath(self.cwd)
-            if self.user is not None or self.group is not None or self.groups is not None:
-                values["uid"], values["gid"], values["groups"] = account(self.user, self.group, self.groups, argv)
-            if self.affinity is not None:
-                values["affinity"] = tuple(self.affinity)
-            values["rlimits"] = self.rlimits
+        if self.cwd is not None:
+            values["cwd"] = os.fspath(self.cwd)
+        if self.user is not None or self.group is not None or self.groups is not None:
+            values["uid"], values["gid"], values["groups"] = account(self.user, self.group, self.groups, argv)
+        if self.affinity is not None:
+            values["affinity"] = tuple(self.affinity)
+        values["rlimits"] = self.rlimits
         return SpawnSpec(argv, self.environment(cookie), **values)
 
-    def _changes_more(self) -> bool:
-        return not vars(self).keys().isdisjoint(_OF_SPEC)
 
-
-_POSITIVE = frozenset({"timeout", "idle_timeout", "max_output", "buffer"})
-_OF_SPEC = frozenset({"cwd", "user", "group", "groups", "affinity", "rlimits"})
+_NUMBERS: dict[str, tuple[Any, int | None, bool]] = {
+    "timeout": (int | float, None, True),
+    "idle_timeout": (int | float, None, True),
+    "graceful_timeout": (int | float, 0, False),
+    "output_grace": (int | float, 0, False),
+    "max_output": (int, None, True),
+    "buffer": (int, None, False),
+    "umask": (int, 0, True),
+    "nice": (int, -20, True),
+}
+"""Their type, the least value (None: more than 0), and whether they may be None."""
+_UNCHECKED = frozenset({"stdin", "stdout", "stderr", "check", "cwd", "env", "extend_env", "verbose", "detached"})
+"""Where nothing else is given there is nothing to check: stdin, for one, does not go with input."""
+_OF_ENVIRONMENT = frozenset({"env", "extend_env", "env_file"})
+_OF_SPEC = _OF_ENVIRONMENT | {"cwd", "user", "group", "groups", "affinity", "rlimits", "session", "umask", "nice"}
 _NAMES = frozenset({*RunOptions.__annotations__, "encoding"})

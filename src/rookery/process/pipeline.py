@@ -5,14 +5,13 @@ The parent keeps no end of them open: a stage that ends is seen by its neighbour
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rookery import errors
+from rookery.process.ending import end_all, together
 from rookery.process.lookup import explain
 from rookery.process.stdio import CAPTURE, PIPE, Stdio
 
@@ -127,34 +126,29 @@ class RunningPipeline(Generic[Text]):
 
     async def finish(self, *, check: bool) -> PipelineResult[Text]:
         """Like result(), but who is cancelled here takes all children along."""
-        finishing = [asyncio.ensure_future(self._finish(child)) for child in self.children]
         try:
-            stages = await asyncio.gather(*finishing)
+            for child in self.children:
+                child.on_close(self._look_for_faults)
+            stages = [await child.result(check=False) for child in self.children]
         except BaseException:
-            for one in finishing:
-                one.cancel()
-            while not all(one.done() for one in finishing):
-                try:
-                    await asyncio.wait(finishing)
-                except asyncio.CancelledError:  # impatient
-                    for one in finishing:
-                        one.cancel()
+            await end_all(self.children)
             raise
         return self._outcome(stages, check=check)
 
+    def _look_for_faults(self) -> None:
+        """Where one has failed for a fault of ours, nobody wants the others."""
+        if any(child.has_fault for child in self.children):
+            for child in self.children:
+                child.begin_end()
+
     async def stop(self) -> PipelineResult[Text]:
         """Stop all, as their options say."""
-        return PipelineResult(tuple(await asyncio.gather(*(child.stop() for child in self.children))), self._pipefail)
+        stages = await together(self.children, [child.stop() for child in self.children])
+        return PipelineResult(tuple(stages), self._pipefail)
 
     async def leave(self, *, is_hurried: bool) -> None:
         """The end of an ``async with`` block, for all."""
-        await asyncio.gather(*(child.leave(is_hurried=is_hurried) for child in self.children))
-
-    @staticmethod
-    async def _finish(child: Child[Any]) -> Result[Any]:
-        with suppress(errors.ProcessFailed):
-            await child.finish()
-        return child.outcome(check=False)
+        await together(self.children, [child.leave(is_hurried=is_hurried) for child in self.children])
 
     def _outcome(self, stages: Iterable[Result[Text]], *, check: bool) -> PipelineResult[Text]:
         result = PipelineResult(tuple(stages), self._pipefail)
@@ -190,12 +184,7 @@ class Pipeline(Generic[Text]):
 
     def start(self, default: Stdio = PIPE, *, guard_now: bool = True) -> RunningPipeline[Text]:
         """Start all stages; see Command.start. Where one cannot be started the others are killed."""
-        for position, command in enumerate(self.commands):
-            options = command.options
-            if (position > 0 and (options.stdin is not None or options.input is not None)) or (
-                position < len(self.commands) - 1 and options.stdout is not None
-            ):
-                raise errors.UsageError(f"{command!r} is given a stream that its neighbour in the pipeline takes")
+        self._check()
         started: list[Child[Any]] = []
         read: int | None = None
         write: int | None = None
@@ -220,8 +209,19 @@ class Pipeline(Generic[Text]):
 
     async def run(self) -> PipelineResult[Text]:
         """Start it with its output kept, and wait for its end; what the function of the same name does."""
+        self._check()
+        for command in self.commands:
+            command.check_run()
         check = all(command.options.check for command in self.commands)
         return await self.start(CAPTURE, guard_now=False).finish(check=check)
+
+    def _check(self) -> None:
+        for position, command in enumerate(self.commands):
+            options = command.options
+            if (position > 0 and (options.stdin is not None or options.input is not None)) or (
+                position < len(self.commands) - 1 and options.stdout is not None
+            ):
+                raise errors.UsageError(f"{command!r} is given a stream that its neighbour in the pipeline takes")
 
     def __await__(self) -> Generator[Any, None, RunningPipeline[Text]]:
         return self._start().__await__()

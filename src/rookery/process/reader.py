@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rookery._os.pipe_size import BIG, CAPACITY, grow
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
+
+    from rookery.process.readiness import Readiness
 
 _PROVES_BIG = 4
 """Full reads after which a pipe is made larger: it costs 0.4 ms, which short outputs do not earn back."""
@@ -23,23 +24,24 @@ def _nothing(_: bytes = b"") -> None: ...
 class PipeReader:
     """Gives what comes to take(), and says ended() once. It owns the descriptor."""
 
-    __slots__ = ("_ended", "_full", "_is_reading", "_left", "_loop", "_take", "fd")
+    __slots__ = ("_ended", "_full", "_is_reading", "_left", "_readiness", "_take", "fd")
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         fd: int,
         take: Callable[[bytes], object],
         ended: Callable[[], None],
     ) -> None:
         self.fd = fd
-        self._loop = loop
+        self._readiness = readiness
         self._take = take
         self._ended = ended
         self._full = 0
         self._left: int | None = None
         self._is_reading = True
-        loop.add_reader(fd, self._ready)
+        os.set_blocking(fd, False)  # here, while the child runs already
+        readiness.add(fd, self._ready)
 
     def _ready(self) -> None:
         for _ in range(_AT_ONCE):
@@ -65,17 +67,27 @@ class PipeReader:
             if self._full == _PROVES_BIG:
                 grow(self.fd)
 
+    def look(self) -> None:
+        """Take what is there already, unless it is paused."""
+        if self._is_reading and self.fd >= 0:
+            self._ready()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its writers are made to wait."""
+        return not self._is_reading
+
     def pause(self) -> None:
         """Leave the rest in the pipe: its writers wait."""
         if self._is_reading and self.fd >= 0:
             self._is_reading = False
-            self._loop.remove_reader(self.fd)
+            self._readiness.remove(self.fd)
 
     def resume(self) -> None:
         """Go on after pause()."""
         if not self._is_reading and self.fd >= 0:
             self._is_reading = True
-            self._loop.add_reader(self.fd, self._ready)
+            self._readiness.add(self.fd, self._ready)
 
     def finish(self) -> None:
         """Take what is in the pipe, paused or not, and then close it, whoever still holds its other end."""
@@ -88,7 +100,7 @@ class PipeReader:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             if self._is_reading:
-                self._loop.remove_reader(fd)
+                self._readiness.remove(fd)
             os.close(fd)
             ended, self._ended, self._take = (
                 self._ended,
@@ -103,3 +115,13 @@ class PipeReader:
         os.set_blocking(fd, True)
         self.close()
         return fd
+
+
+def to_all(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:
+    """One that takes for all of them."""
+
+    def take(data: bytes) -> None:
+        for sink in sinks:
+            sink(data)
+
+    return take

@@ -10,20 +10,24 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rookery._os import kernel
 from rookery.lifecycle.exit import ExitStatus
-from rookery.process.tree import INDEX
+from rookery.process.readiness import readiness
+from rookery.process.tree import INDEX, may_carry
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
     from rookery._os.linux import ProcessFacts
+    from rookery.process.readiness import Readiness
     from rookery.process.spawn import Spawned
 
 _POLL = 0.02
+_WENT_WELL = ExitStatus(code=0)
 
 
 class Entry:
@@ -51,6 +55,7 @@ class Entry:
         self.on_exit = on_exit
         self.has_strays = False
         self.strays: set[tuple[int, int]] = set()
+        self.readiness: Readiness | None = None
 
 
 class WaitTable:
@@ -79,29 +84,47 @@ class WaitTable:
         *,
         cookie: str = "",
         on_exit: Callable[[ExitStatus], None] | None = None,
+        watch: Readiness | None = None,
     ) -> Entry:
-        """Take a child in; called in the same breath as the fork. See Entry for the rest."""
+        """Take a child in; called in the same breath as the fork. watch: the loop's. See Entry for the rest."""
         entry = Entry(spawned, loop, cookie=cookie, on_exit=on_exit)
         with self._lock:
-            if not self._entries and not self._sweeps:
-                self._was_subreaper = self._sees_strays = kernel.is_subreaper()
-                if not self._was_subreaper:
-                    self._sees_strays = kernel.set_subreaper(True)
+            self._become_subreaper()
             self._entries[entry.pid] = entry
             self._loops[loop] = self._loops.get(loop, 0) + 1
             has_others = len(self._loops) > 1
         if has_others:
             self._take_over_from_closed_loops()
         if entry.pidfd >= 0:
-            loop.add_reader(entry.pidfd, self._ended, entry)
+            entry.readiness = watch or readiness(loop)
+            entry.readiness.add(entry.pidfd, partial(self._ended, entry))
         else:
             self._start_thread()
         return entry
+
+    def expect(self) -> None:
+        """A child is about to be started; swept() once it is in the table, or was not.
+
+        What it starts may be orphaned before add() is reached, on a busy machine: it is to come to us by then.
+        """
+        with self._lock:
+            self._become_subreaper()
+            self._sweeps += 1
+
+    def _become_subreaper(self) -> None:
+        if not self._entries and not self._sweeps:
+            self._was_subreaper = self._sees_strays = kernel.is_subreaper()
+            if not self._was_subreaper:
+                self._sees_strays = kernel.set_subreaper(True)
 
     def _take_over_from_closed_loops(self) -> None:
         with self._lock:
             lost = [entry for entry in self._entries.values() if entry.pidfd >= 0 and entry.loop.is_closed()]
             for entry in lost:
+                if entry.readiness is not None:
+                    with suppress(RuntimeError):  # the loop's own readers have gone with it
+                        entry.readiness.remove(entry.pidfd)
+                    entry.readiness = None
                 os.close(entry.pidfd)
                 entry.pidfd = -1
         if lost:
@@ -110,7 +133,9 @@ class WaitTable:
     def _ended(self, entry: Entry) -> None:
         status = self._reap(entry)
         if status is not None:
-            entry.loop.remove_reader(entry.pidfd)
+            if entry.readiness is not None:
+                entry.readiness.remove(entry.pidfd)
+                entry.readiness = None
             os.close(entry.pidfd)
             self._settle(entry, status)
 
@@ -122,7 +147,7 @@ class WaitTable:
         if pid == 0:
             return None
         self._look_for_strays(entry)
-        return ExitStatus.from_returncode(os.waitstatus_to_exitcode(status))
+        return ExitStatus.from_returncode(os.waitstatus_to_exitcode(status)) if status else _WENT_WELL
 
     def _look_for_strays(self, entry: Entry) -> None:
         """Reap the zombies of its session, and see whether anybody of its tree is left.
@@ -132,10 +157,18 @@ class WaitTable:
         nobody else can have used it.
         """
         entry.has_strays = not self._sees_strays
-        if not kernel.has_children():
-            return
+        if len(self._entries) < 2 and not self.others and not kernel.has_children():
+            return  # without a guardian, and one after the other: the cheaper question
+        try:
+            adopted = kernel.adopted() if entry.readiness is None else entry.readiness.adopted()
+            if set(adopted).difference(self._entries, self.others):
+                self._look_at_strangers(entry, adopted)
+        except OSError:  # no descriptor left to look with: nobody can tell
+            entry.has_strays = True
+
+    def _look_at_strangers(self, entry: Entry, adopted: list[int]) -> None:
         with self._lock:
-            for stray in self._strangers():
+            for stray in self._strangers(adopted):
                 in_session = stray.session == entry.pid and stray.start_time >= entry.start_time
                 if stray.state == "Z":
                     if in_session:
@@ -143,15 +176,15 @@ class WaitTable:
                 elif in_session or (entry.cookie and INDEX.cookie(stray) == entry.cookie):
                     entry.has_strays = True
                     entry.strays.add((stray.pid, stray.start_time))
+                elif may_carry(stray, entry.cookie):
+                    entry.has_strays = True
 
-    def _strangers(self) -> Iterator[ProcessFacts]:
-        """Our children that we did not start, zombies too; called with the lock held."""
-        for pid in kernel.adopted():
-            if pid not in self._entries and pid not in self.others:
-                with suppress(OSError):  # gone meanwhile, or no descriptor left to look with
-                    found = kernel.facts(pid)
-                    if found is not None:
-                        yield found
+    def _strangers(self, adopted: list[int]) -> Iterator[ProcessFacts]:
+        """Our children that we did not start, zombies too; called with the lock held. Raises OSError."""
+        for pid in set(adopted).difference(self._entries, self.others):
+            found = kernel.facts(pid)
+            if found is not None:
+                yield found
 
     def _remove(self, entry: Entry) -> None:
         with self._lock:
@@ -163,10 +196,11 @@ class WaitTable:
                 del self._loops[entry.loop]
             if entry.has_strays and entry.on_exit is not None:
                 self._sweeps += 1
-            self._maybe_end()
+            if not self._entries:
+                self._maybe_end()
 
     def swept(self) -> None:
-        """What an entry with on_exit had left behind (has_strays) is gone."""
+        """What an entry with on_exit had left behind (has_strays) is gone; or what was expected has come."""
         with self._lock:
             self._sweeps -= 1
             self._maybe_end()
@@ -209,10 +243,15 @@ class WaitTable:
     def reap_strays(self, is_ours: Callable[[ProcessFacts], bool]) -> None:
         """Reap the zombies that came to us as their subreaper, are no children of ours by birth, and are ours."""
         with self._lock:
-            for stray in self._strangers():
+            for stray in self._strangers(kernel.adopted()):
                 if stray.state == "Z" and is_ours(stray):
                     with suppress(OSError):
                         os.waitpid(stray.pid, os.WNOHANG)
+
+    def has_strays_of(self, cookie: str) -> bool:
+        """Whether something that came to us carries the cookie, or may do so. Raises OSError."""
+        with self._lock:
+            return any(may_carry(stray, cookie) for stray in self._strangers(kernel.adopted()))
 
     def alive(self) -> list[int]:
         """The pids that have not been reaped."""

@@ -10,7 +10,6 @@ from rookery.process.command import Command, arguments
 from rookery.process.options import RunOptions  # noqa: TC001 - read by whoever reads the signatures
 from rookery.process.pipeline import Pipeline, PipelineResult
 from rookery.process.script import shell_command
-from rookery.process.stdio import PIPE, Tee
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,12 +111,6 @@ def _command(program: Any, args: tuple[object, ...], options: dict[str, Any]) ->
         if args or options:
             raise errors.UsageError("the command is described already", hint="give arguments and options to spawn()")
         return program
-    for name in ("stdout", "stderr"):
-        target = options.get(name)
-        if target is PIPE or (isinstance(target, Tee) and PIPE in target.targets):
-            raise errors.UsageError(
-                f"run() returns when all is over: nobody could read a live {name}", hint="use spawn()"
-            )
     return Command(arguments(program, args), options)
 
 

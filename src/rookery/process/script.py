@@ -25,9 +25,12 @@ _TOKEN = re.compile(
       (?P<escape> \\. )
     | (?P<ansi> \$'(?:\\.|[^'\\])*'? )
     | (?P<single> '[^']*'? )
-    | (?P<expansion> \$\{ | \$\( | `|\(\( )
+    | (?P<expansion> \$\{ | \$\( | \$\[ | ` | \(\( )
+    | (?P<here> <<< )
+    | (?P<test> (?<![^\s;&|()!{])\[\[(?=\s) )
+    | (?P<index> (?<=[A-Za-z0-9_])\[ )
     | (?P<double> " )
-    | (?P<heredoc> <<(?!<) )
+    | (?P<heredoc> << )
     | (?P<comment> (?:(?<=[\s;&|()])|\A)\#[^\n]* )
     | (?P<name> \{(?P<word>[A-Za-z_][A-Za-z0-9_]*)\} )
     """,
@@ -57,6 +60,10 @@ def shell_command(
     taken = "".join(f"{_PREFIX}{number}=$1; shift; " for number in range(1, len(words) + 1))
     text = _PLACEHOLDER.sub(lambda found: shown.get(found[1], found[0]), script)
     return Command((shell, "-c", taken + filled, shell, *words), options, shown=text)
+
+
+# bash, ksh and zsh calculate what stands there, and a calculation can run commands: a[$(rm -rf ~)].
+_EVALUATED = {"test": "]]", "index": "]"}
 
 
 class _Filler:
@@ -99,11 +106,13 @@ class _Filler:
             return len(self._script)
         if kind == "double":
             return self._past(found.end(), '"')
+        if kind in _EVALUATED:
+            return self._past(found.end(), _EVALUATED[kind])
         if kind == "expansion":
             opening = found[0]
             if opening == "$(" and not self._script.startswith("$((", found.start()):
                 return found.end()  # a script of its own, in which words are words
-            return self._past(found.end(), {"${": "}", "`": "`"}.get(opening, "))"))
+            return self._past(found.end(), {"${": "}", "`": "`", "$[": "]"}.get(opening, "))"))
         return found.end()
 
     def _past(self, at: int, mark: str) -> int:
@@ -111,12 +120,12 @@ class _Filler:
         while at < len(self._script):
             if self._script[at] == "\\":
                 at += 2
-            elif self._script.startswith(mark, at):
+            elif self._script.startswith(mark, at) and (mark != "]]" or self._script[at - 1].isspace()):
                 return at + len(mark)
             elif mark == '"' and self._script.startswith(("$(", "${", "`"), at):
                 closing = {"$(": ")", "${": "}"}.get(self._script[at : at + 2], "`")
                 at = self._past(at + len(closing if closing == "`" else "$("), closing)
-            elif mark in (")", "}") and self._script[at] in "'\"":
+            elif mark in (")", "}", "]", "]]") and self._script[at] in "'\"":
                 at = self._past(at + 1, self._script[at])
             elif mark == ")" and self._script[at] == "(":
                 at = self._past(at + 1, ")")
@@ -129,7 +138,7 @@ class _Filler:
             if name in self._words:
                 where = {
                     "single": "single quotes", "double": "double quotes", "ansi": "quotes", "comment": "a comment",
-                    "heredoc": "or behind a here-document", "escape": "an escape",
+                    "heredoc": "or behind a here-document", "escape": "an escape", "test": "[[ ]]", "index": "an index",
                 }.get(kind, "an expansion")  # fmt: skip
                 raise UsageError(
                     f"{{{name}}} stands inside {where}",

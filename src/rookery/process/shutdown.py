@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -37,7 +38,8 @@ class GracefulShutdown:
     It begins with the first of ``signals``, when the program returns, when it or a task of it crashes, when begin()
     is called, or when resident memory is over ``memory_limit`` bytes (looked at each 5 s). Steps are functions, async
     or not; a step that fails is logged and the next one is taken. limit: seconds for all steps, then the process ends
-    with 1 whatever it is doing. A second signal ends it with 1 at once. Main thread.
+    with 1 whatever it is doing. A second signal ends it with 1 at once. Main thread. Both hold from the signal on, also
+    where the program blocks the event loop.
     """
 
     def __init__(
@@ -54,6 +56,9 @@ class GracefulShutdown:
         self._steps: dict[str, list[Step]] = {"stop accepting": [], "drain": [], "close": []}
         self._began = asyncio.Event()
         self._error: BaseException | None = None
+        self._code = 0
+        self._is_timed = False
+        self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def stop_accepting(self, step: Step) -> Step:
         """First: take no new work. Steps of one kind are taken in the order in which they were given."""
@@ -77,10 +82,15 @@ class GracefulShutdown:
             self._began.set()
 
     async def run(self, main: Coroutine[Any, Any, object]) -> int:
-        """Run the program, leave in order, and return the exit code: 0, or 1 after a crash."""
-        removes = [hooks.on_signal(number, self._signalled) for number in self._signals]
+        """Run the program, leave in order, and return the exit code: 0, or 1 after a crash.
+
+        A program that ends by sys.exit() has its own code.
+        """
+        removes = [self._hear(number) for number in self._signals]
         removes.append(hooks.on_task_error(self._crashed))
-        program = asyncio.ensure_future(main)
+        watch = threading.Thread(target=self._keep_time, name="rookery-shutdown", daemon=True)
+        watch.start()
+        program: asyncio.Future[object] = asyncio.ensure_future(self._program(main))
         program.add_done_callback(self._returned)
         guard = asyncio.ensure_future(self._watch_memory())
         try:
@@ -92,20 +102,47 @@ class GracefulShutdown:
                 remove()
             guard.cancel()
             program.cancel()
+            self._begin_timing()
+            self._told.put(None)
+            watch.join()
             await asyncio.gather(program, guard, return_exceptions=True)
-        return 0 if self._error is None else 1
+        return self._code if self._error is None else 1
 
-    def _signalled(self, number: int) -> None:
-        if self._began.is_set():
-            _log.error("%s again: leaving at once", signal.Signals(number).name)
+    def _hear(self, number: int) -> Callable[[], None]:
+        """Hear of a signal twice: in the event loop, and at once, for the loop may be blocked."""
+        remove = hooks.on_signal(number, lambda number: self.begin(f"{signal.Signals(number).name} came"))
+        before = signal.signal(number, self._signalled)
+        signal.siginterrupt(number, False)
+
+        def unhear() -> None:
+            signal.signal(number, before)
+            remove()
+
+        return unhear
+
+    def _signalled(self, number: int, _: object) -> None:
+        if self._is_timed or self._began.is_set():
+            with suppress(Exception):  # it may have come in the middle of another message
+                _log.error("%s again: leaving at once", signal.Signals(number).name)
             _exit_now()
-        self.begin(f"{signal.Signals(number).name} came")
+        self._begin_timing()
+
+    async def _program(self, main: Coroutine[Any, Any, object]) -> object:
+        try:
+            return await main
+        except SystemExit as error:  # it would end the event loop, and nothing would be drained
+            self._code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            if isinstance(error.code, str):
+                _log.error("%s", error.code)
+            return None
 
     def _crashed(self, error: BaseException) -> None:
         self.begin("a task crashed", error)
 
     def _returned(self, program: asyncio.Future[object]) -> None:
-        if not program.cancelled():
+        if program.cancelled():  # not by us, unless it has begun: a task that it waited for was
+            self.begin("the program was cancelled", asyncio.CancelledError())
+        else:
             error = program.exception()
             self.begin("the program returned" if error is None else "the program crashed", error)
 
@@ -123,31 +160,40 @@ class GracefulShutdown:
             _log.info("leaving: %s", self.reason)
         else:
             _log.critical("leaving: %s", self.reason, exc_info=self._error)
-        # A thread: the limit holds also where a step blocks the event loop.
-        timer = threading.Timer(self.limit, self._too_late)
-        timer.daemon = True
-        timer.start()
-        try:
-            for kind, steps in self._steps.items():
-                for step in steps:
-                    await self._take(kind, step)
-                if kind == "drain" and not program.done():
-                    program.cancel()
-                    await asyncio.wait({program})
-        finally:
-            timer.cancel()
+        self._begin_timing()
+        for kind, steps in self._steps.items():
+            for step in steps:
+                await self._take(kind, step)
+            if kind == "drain" and not program.done():
+                program.cancel()
+                await asyncio.wait({program})
 
     async def _take(self, kind: str, step: Step) -> None:
         try:
             outcome = step()
             if inspect.isawaitable(outcome):
                 await outcome
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            _log.exception("%s: %r waited for something that was cancelled", kind, step)
         except Exception:
             _log.exception("%s: %r failed", kind, step)
 
-    def _too_late(self) -> None:
-        _log.critical("not done with leaving after %g s", self.limit)
-        _exit_now()
+    def _begin_timing(self) -> None:
+        if not self._is_timed:
+            self._is_timed = True
+            self._told.put(None)  # of all that wakes a thread this may be used in a signal handler
+
+    def _keep_time(self) -> None:
+        """In a thread: the limit holds also where the event loop is blocked."""
+        self._told.get()
+        try:
+            self._told.get(timeout=self.limit)
+        except queue.Empty:
+            _log.critical("not done with leaving after %g s", self.limit)
+            _exit_now()
 
 
 def _exit_now() -> None:

@@ -45,6 +45,18 @@ class CookieIndex:
             self._known = {key: value for key, value in self._known.items() if key in keep}
 
 
+def may_carry(found: ProcessFacts, cookie: str) -> bool:
+    """Whether a living process carries the cookie, or nobody can tell: in the middle of an exec none can be read."""
+    if not cookie or found.state == "Z":
+        return False
+    if INDEX.cookie(found) == cookie:
+        return True
+    if kernel.age(found.start_time) > _SETTLED:
+        return False
+    # Again, for it may have come to the end of its exec between two looks.
+    return not kernel.environment(found.pid) or INDEX.cookie(found) == cookie
+
+
 INDEX = CookieIndex()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from rookery.process.environment import our_value
 
 if TYPE_CHECKING:
     from rookery.process.result import Result
@@ -15,7 +17,7 @@ VARIABLE = "ROOKERY_VERBOSE"
 
 def is_on(asked: bool | None) -> bool:
     """asked: the option ``verbose``; None: as the environment variable says."""
-    return os.environ.get(VARIABLE, "0") not in ("", "0") if asked is None else asked
+    return our_value(VARIABLE, "0") not in ("", "0") if asked is None else asked
 
 
 def started(number: int, shown: str) -> None:
@@ -45,5 +47,6 @@ def _seconds(seconds: float) -> str:
 def _say(number: int, text: str) -> None:
     now = time.time()
     clock = time.strftime("%H:%M:%S", time.localtime(now))
-    sys.stderr.write(f"[{clock}.{int(now * 1000) % 1000:03}] [{number}] {text}\n")
-    sys.stderr.flush()
+    with suppress(Exception):  # a stderr that is closed, or gone, is no reason for a command to fail
+        sys.stderr.write(f"[{clock}.{int(now * 1000) % 1000:03}] [{number}] {text}\n")
+        sys.stderr.flush()

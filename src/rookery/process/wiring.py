@@ -148,7 +148,7 @@ class Wiring:
             self.fds[number] = target if isinstance(target, int) else target.fileno()
 
     def _pipe(self, stream: int, targets: tuple[Any, ...], sinks: list[Callable[[bytes], object]]) -> None:
-        ours, theirs = pipe(ours=0)
+        ours, theirs = os.pipe()  # its reader sees to it that ours does not block
         self._childs.append(theirs)
         self.fds[stream] = theirs
         self.outputs.append(OutputEnd(stream, ours, targets, sinks))
@@ -219,9 +219,10 @@ def wire(
                 wiring.input(options.stdin, options.input)
             if stdout is not None:
                 wiring.fds[1] = stdout
-            else:
-                wiring.output(1, options.stdout if options.stdout is not None else default)
-            wiring.output(2, options.stderr if options.stderr is not None else default)
+            elif (target := options.stdout if options.stdout is not None else default) is not DISCARD:
+                wiring.output(1, target)
+            if (target := options.stderr if options.stderr is not None else default) is not DISCARD:
+                wiring.output(2, target)
         if options.fds:
             wiring.extra(dict(options.fds))
     except BaseException:

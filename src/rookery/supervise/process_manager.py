@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
@@ -12,6 +11,7 @@ from rookery._os import kernel
 from rookery.errors import NoChannel, ProcessEnded, SpawnError, UsageError, WorkerLost
 from rookery.process.child import Child
 from rookery.process.command import Command, arguments
+from rookery.process.ending import together
 from rookery.process.script import shell_command
 from rookery.process.stdio import DISCARD
 from rookery.supervise.process_events import EventStream, ProcessEvent
@@ -76,9 +76,11 @@ class ProcessManager:
         """Stop everything; nothing can be started any more. Cancelled: it is hurried, and finished all the same."""
         self._is_closed = True
         while self._ledger.alive:
-            left = await asyncio.gather(*(self._leave(id) for id in self._ledger.alive), return_exceptions=True)
-            for error in filter(None, left):
-                raise error
+            # Looked up now: one that ends in this very turn of the loop is gone when its own turn comes.
+            alive = dict(self._ledger.alive)
+            await together(
+                alive.values(), [self._leave(child, self._ledger.workers.get(id)) for id, child in alive.items()]
+            )
 
     # -- starting ---------------------------------------------------------------------------------------------------
 
@@ -239,7 +241,8 @@ class ProcessManager:
 
     async def terminate_all(self, plan: StopPlan | None = None) -> tuple[ProcessRecord, ...]:
         """Stop all that run now, at once; their records."""
-        return tuple(await asyncio.gather(*(self.terminate(id, plan) for id in self._ledger.alive)))
+        alive = dict(self._ledger.alive)
+        return tuple(await together(alive.values(), [self.terminate(id, plan) for id in alive]))
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -253,6 +256,7 @@ class ProcessManager:
         options: dict[str, Any],
         id: str,
     ) -> Result[Any]:
+        command.check_run()
         record = self._add(kind, command.shown or shlex.join(command.argv), id)
         watched: Command[Any] = Command(command.argv, self._ledger.watched(record, options), shown=command.shown)
         try:
@@ -279,8 +283,8 @@ class ProcessManager:
             raise UsageError(f"process {id!r} is not ready yet", hint="await the fork() that starts it")
         return worker
 
-    async def _leave(self, id: str) -> None:
-        child, worker = self._ledger.alive[id], self._ledger.workers.get(id)
+    @staticmethod
+    async def _leave(child: Child[Any], worker: Worker | None) -> None:
         await (child.leave(is_hurried=True) if worker is None else worker.leave(is_hurried=True))
 
 

@@ -54,6 +54,20 @@ class ChildChannel(Channel):
         return self._error is None and not self._is_ending
 
     @property
+    def is_unread(self) -> bool:
+        """Whether the worker is known to have left before it had read everything that it was sent."""
+        return self._intake.was_reset or self._writer.is_broken
+
+    def leave_to_parent(self) -> None:
+        """In a forked copy of the process: close its copy of the descriptor. Nothing is said to anybody."""
+        self._port.close()
+
+    @property
+    def was_closed_here(self) -> bool:
+        """Whether this side has closed it."""
+        return self._is_closed_here
+
+    @property
     def was_lost(self) -> bool:
         """Whether the worker has ended otherwise than well, and not by our wish."""
         return isinstance(self._error, WorkerLost) and self._error.returncode != 0 and not self.is_wanted

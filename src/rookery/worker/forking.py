@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import socket
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,13 +13,15 @@ from rookery.process.command import Command, argument
 from rookery.process.stdio import INHERIT
 from rookery.worker import words
 from rookery.worker.child_channel import ChildChannel
-from rookery.worker.heartbeat import health_of
+from rookery.worker.heartbeat import Heart, health_of, limit_of
 from rookery.worker.running import Worker
 from rookery.worker.seen import SeenCodec
 from rookery.worker.tail import Tail, with_tail
 from rookery.worker.targets import search_path, target_of
+from rookery.worker.wires import Wires
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Generator, Iterable
     from types import TracebackType
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rookery.process.child import Child
     from rookery.process.events import ChildEvent
     from rookery.process.options import RunOptions
+    from rookery.worker.heartbeat import OnUnresponsive
     from rookery.worker.targets import Target
 
 READY_TIMEOUT = 10.0
@@ -49,6 +50,7 @@ class Fork:
         ready: bool | str | None = None,
         ready_timeout: float = READY_TIMEOUT,
         heartbeat: float | Health | None = None,
+        on_unresponsive: OnUnresponsive = "kill",
         exit_on_disconnect: bool = True,
         on_change: Callable[[str, Worker], object] | None = None,
         on_message: Callable[[str, Any], object] | None = None,
@@ -74,6 +76,9 @@ class Fork:
         self._max_message = max_message
         self._ready_timeout = ready_timeout
         self._health = health_of(heartbeat)
+        if on_unresponsive not in ("kill", "report"):
+            raise UsageError(f"on_unresponsive is 'kill' or 'report', not {on_unresponsive!r:.40}")
+        self._is_fatal = on_unresponsive == "kill"
         self._exits = exit_on_disconnect
         self._on_change = on_change
         self._tail = Tail()
@@ -126,41 +131,48 @@ class Fork:
         if self._is_started:
             raise UsageError("this worker has been started already", hint="describe it anew for each start")
         self._is_started = True
-        channel, child = self._launch()
+        channel, child, heartbeat = self._launch()
         worker = Worker(self.target.name, child, channel, self._tail, on_change=self._on_change)
         try:
             await self._greet(worker)
         except BaseException:
+            if heartbeat is not None:
+                heartbeat.close()
             await worker.give_up()
             raise
-        if self._health is not None:
-            worker.watch(self._health)
+        if self._health is not None and heartbeat is not None:
+            heart = Heart(heartbeat, self._health, worker.say, is_expected=self._ready is not False)
+            worker.watch(heart, is_fatal=self._is_fatal)
         worker.say("ready")
         return worker
 
-    def _launch(self) -> tuple[ChildChannel, Child[Any]]:
+    def _launch(self) -> tuple[ChildChannel, Child[Any], socket.socket | None]:
         """There is no await in here, so nothing can come between start and ownership."""
         ours, theirs = socket.socketpair()
+        wires = Wires(self._command.options.fds)  # those are the child's own numbers
         channel = ChildChannel(ours, codec=self._codec, max_message=self._max_message, name=self.target.name)
-        copy = -1
+        heartbeat: socket.socket | None = None
         try:
-            taken = max([2, *self._command.options.fds])  # the child's own numbers
-            fd = theirs.fileno()
-            if fd <= taken:
-                fd = copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, taken + 1)
-            fds = {**self._command.options.fds, fd: fd}
-            env = {**(self._command.options.env or {}), **self._variables(fd)}
+            variables = self._variables(wires.add(theirs))
+            if self._health is not None:
+                heartbeat, answers = socket.socketpair()
+                variables |= {
+                    words.HEARTBEAT_FD: str(wires.add(answers)),
+                    words.HEARTBEAT_LIMIT: f"{limit_of(self._health):.3f}",
+                }
+            fds = {**self._command.options.fds, **wires.fds}
+            env = {**(self._command.options.env or {}), **variables}
             child = Command[Any](self.target.argv, {**self._wired, "fds": fds, "env": env}).start()
         except BaseException:
             channel.abort()
+            if heartbeat is not None:
+                heartbeat.close()
             raise
         finally:
-            theirs.close()
-            if copy >= 0:
-                os.close(copy)
+            wires.close()
         self._channel = channel
         channel.belongs_to(child, self._tail)
-        return channel, child
+        return channel, child, heartbeat
 
     def _variables(self, fd: int) -> dict[str, str | None]:
         found: dict[str, str | None] = dict.fromkeys(words.ALL)
@@ -227,6 +239,7 @@ def fork(
     ready: bool | str | None = None,
     ready_timeout: float = READY_TIMEOUT,
     heartbeat: float | Health | None = None,
+    on_unresponsive: OnUnresponsive = "kill",
     exit_on_disconnect: bool = True,
     on_change: Callable[[str, Worker], object] | None = None,
     on_message: Callable[[str, Any], object] | None = None,
@@ -238,8 +251,9 @@ def fork(
     target: a Python file, ``package.module:function`` or a Node script (process.send, process.on('message')); they run
     in this Python and in node, or in interpreter. data: what the worker starts with; a Node script gets it as its first
     message. Starting waits ready_timeout seconds until a Python worker has opened its channel, or a message that is (or
-    has the type) ``ready`` has come; False does not wait. heartbeat: seconds, or a Health; who misses three is killed.
-    on_change(what, worker): "ready", "disconnected", "heartbeat_missed", "unresponsive", "exited".
+    has the type) ``ready`` has come; False does not wait. heartbeat: seconds, or a Health; who misses three is killed,
+    or reported only (on_unresponsive="report"). on_change(what, worker): "ready", "disconnected", "heartbeat_missed",
+    "unresponsive", "responsive", "exited".
     on_message("sent" or "received", message) sees everything, in the event loop.
     Other options: as spawn(), but outputs are inherited. Raises UsageError; starting it SpawnError and NotReady, and
     nothing is left then.
@@ -260,6 +274,7 @@ def fork(
         ready=ready,
         ready_timeout=ready_timeout,
         heartbeat=heartbeat,
+        on_unresponsive=on_unresponsive,
         exit_on_disconnect=exit_on_disconnect,
         on_change=on_change,
         on_message=on_message,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.errors import Disconnected, LinkError, ParentGone
 from rookery.ipc.channel import Channel
 from rookery.worker import inherited, words
+from rookery.worker.beating import LoopBeat
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,7 +24,8 @@ class WorkerChannel(Channel):
 
     When the parent has gone, or disconnected, the process leaves with 0: where the task that opened the channel
     receives once more, else after exit_grace seconds, in which it may end by itself. Every task is cancelled then, so
-    that ``finally`` runs.
+    that ``finally`` runs. The parent's heartbeat is answered by the event loop: who blocks it is taken for stuck.
+    heartbeat: what is known of the parent by it, or None.
     """
 
     def __init__(self, found: inherited.Inherited, *, exit_grace: float) -> None:
@@ -35,6 +37,7 @@ class WorkerChannel(Channel):
         self._exit_grace = exit_grace
         self._opener = asyncio.current_task()
         self._has_said_ready = False
+        self.heartbeat = None if found.heartbeat is None else LoopBeat(found.heartbeat, found.limit, self._loop)
 
     async def greet(self, *, exit_on_disconnect: bool | None) -> None:
         """Take the parent's welcome; Node gives none."""
@@ -55,6 +58,11 @@ class WorkerChannel(Channel):
         """See Channel: this side leaves, and the process lives on."""
         self._is_closed_here = True
         super().abort()
+
+    def _end(self, error: LinkError) -> None:
+        super()._end(error)
+        if self.heartbeat is not None:
+            self.heartbeat.close()
 
     async def _wait_for_message(self) -> None:
         try:

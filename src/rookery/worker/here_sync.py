@@ -8,6 +8,7 @@ from typing import Any
 from rookery.errors import Disconnected, LinkError, ParentGone
 from rookery.ipc.sync_channel import SyncChannel
 from rookery.worker import inherited, words
+from rookery.worker.beating import ThreadBeat
 
 
 class SyncWorkerChannel(SyncChannel):
@@ -15,6 +16,8 @@ class SyncWorkerChannel(SyncChannel):
 
     When the parent has gone, or disconnected, iteration and serve() end; receive(), send() and request() raise
     ParentGone, which ends the program with 0 where nobody takes it. That is seen when the channel is used.
+    The parent's heartbeat is answered by a thread, also while this program computes. heartbeat: what is known of the
+    parent by it, or None.
     """
 
     def __init__(self, found: inherited.Inherited) -> None:
@@ -24,6 +27,7 @@ class SyncWorkerChannel(SyncChannel):
         self._is_closed_here = False
         self._exits = True
         self._has_said_ready = False
+        self.heartbeat = None if found.heartbeat is None else ThreadBeat(found.heartbeat, found.limit)
 
     def greet(self, *, exit_on_disconnect: bool | None) -> None:
         """Take the parent's welcome; Node gives none."""
@@ -45,6 +49,8 @@ class SyncWorkerChannel(SyncChannel):
 
     def _end(self, error: LinkError) -> None:
         super()._end(self._told(error))
+        if self.heartbeat is not None:
+            self.heartbeat.close()
 
     def _flush(self) -> None:
         try:

@@ -12,12 +12,17 @@ from rookery.worker import words
 
 
 class Inherited(NamedTuple):
-    """is_ours: whether the parent speaks our protocol; else it is Node."""
+    """is_ours: whether the parent speaks our protocol; else it is Node.
+
+    heartbeat: where its bytes come, if it sends any; limit: seconds without one after which it is silent.
+    """
 
     sock: socket.socket
     codec: str
     max_message: int
     is_ours: bool
+    heartbeat: socket.socket | None
+    limit: float
 
 
 def take() -> Inherited:
@@ -39,7 +44,9 @@ def take() -> Inherited:
         )
     sock = _socket(number)
     codec = (found[words.CODEC] or "msgpack") if is_ours else "node"
-    return Inherited(sock, codec, int(found[words.MAX_MESSAGE] or MAX_FRAME), is_ours)
+    heartbeat = _socket(found[words.HEARTBEAT_FD]) if is_ours and found[words.HEARTBEAT_FD] else None
+    limit = float(found[words.HEARTBEAT_LIMIT] or 0)
+    return Inherited(sock, codec, int(found[words.MAX_MESSAGE] or MAX_FRAME), is_ours, heartbeat, limit)
 
 
 def _socket(number: str) -> socket.socket:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.ipc.channel import REQUEST_TIMEOUT
 from rookery.worker.child_channel import status_of
-from rookery.worker.heartbeat import watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from rookery.ipc.hub_member import Health
     from rookery.lifecycle.exit import ExitStatus
     from rookery.lifecycle.stop import StopPlan
     from rookery.process.child import Child
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from rookery.process.output import OutputStream
     from rookery.process.result import Result
     from rookery.worker.child_channel import ChildChannel
+    from rookery.worker.heartbeat import Heart
     from rookery.worker.tail import Tail
 
 _LAST_STEPS = 1.0
@@ -28,7 +27,8 @@ _LAST_STEPS = 1.0
 class Worker:
     """Made by fork(); use it from the event loop in which it was started.
 
-    child: the process; channel: see Channel; target: what was forked. Whoever waits for a message or an answer is told
+    child: the process; channel: see Channel; target: what was forked; heartbeat: what is known of its heart, None where
+    fork() was not asked to watch it. Whoever waits for a message or an answer is told
     when the worker ends: WorkerLost, with exit code, signal and its last lines on stderr.
     """
 
@@ -46,7 +46,8 @@ class Worker:
         self.channel = channel
         self._tail = tail
         self._on_change = on_change
-        self._heart: asyncio.Task[None] | None = None
+        self.heartbeat: Heart | None = None
+        self._beating: asyncio.Task[None] | None = None
         channel.on_disconnect(lambda _: self.say("disconnected"))
         child.on_close(self._closed)
 
@@ -69,6 +70,11 @@ class Worker:
     def connected(self) -> bool:
         """Whether messages can be sent."""
         return self.channel.connected
+
+    @property
+    def is_responsive(self) -> bool:
+        """False while it runs and does not answer its heartbeat; true where nobody asks."""
+        return self.heartbeat is None or self.heartbeat.is_responsive
 
     @property
     def returncode(self) -> int | None:
@@ -194,20 +200,25 @@ class Worker:
             context = {"message": "on_change of a worker failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
-    def watch(self, health: Health) -> None:
-        """Begin with the heartbeat."""
-        self._heart = asyncio.get_running_loop().create_task(self._beat(health))
+    def watch(self, heart: Heart, *, is_fatal: bool) -> None:
+        """Begin with the heartbeat. is_fatal: whether a worker that is stuck is killed."""
+        self.heartbeat = heart
+        self._beating = asyncio.get_running_loop().create_task(self._beat(heart, is_fatal=is_fatal))
 
-    async def _beat(self, health: Health) -> None:
-        silence = await watch(self.channel, health, lambda _: self.say("heartbeat_missed"))
-        if silence is not None:
-            self.channel.blame = f"it did not answer for {silence:.1f} s, and was killed"
-            self.say("unresponsive")
-            await self.child.kill()
+    async def _beat(self, heart: Heart, *, is_fatal: bool) -> None:
+        try:
+            await heart.beat(only_while_responsive=is_fatal)
+            if not heart.is_responsive and not heart.has_ended:
+                self.channel.blame = f"it did not answer for {heart.silent_for:.1f} s, and was killed"
+                await self.child.kill()
+        finally:
+            heart.close()
 
     def _stop_heart(self) -> None:
-        if self._heart is not None and self._heart is not asyncio.current_task():
-            self._heart.cancel()
+        if self.heartbeat is not None:
+            self.heartbeat.close()
+        if self._beating is not None and self._beating is not asyncio.current_task():
+            self._beating.cancel()
 
     def _closed(self) -> None:
         self._stop_heart()

@@ -20,9 +20,13 @@ CODEC: Final = "ROOKERY_CHANNEL_CODEC"
 MAX_MESSAGE: Final = "ROOKERY_CHANNEL_MAX_MESSAGE"
 PATH: Final = "ROOKERY_WORKER_PATH"
 """Where a function is to be looked for: the parent's sys.path."""
+HEARTBEAT_FD: Final = "ROOKERY_HEARTBEAT_FD"
+"""Bytes that come there go back as they are: the worker is not stuck."""
+HEARTBEAT_LIMIT: Final = "ROOKERY_HEARTBEAT_LIMIT"
+"""Seconds without a byte after which the parent is to be called silent."""
 NODE_FD: Final = "NODE_CHANNEL_FD"
 NODE_MODE: Final = "NODE_CHANNEL_SERIALIZATION_MODE"
-ALL: Final = (FD, CODEC, MAX_MESSAGE, PATH, NODE_FD, NODE_MODE)
+ALL: Final = (FD, CODEC, MAX_MESSAGE, PATH, HEARTBEAT_FD, HEARTBEAT_LIMIT, NODE_FD, NODE_MODE)
 
 VERSION: Final = 1
 _WELCOME: Final = "rookery.welcome"

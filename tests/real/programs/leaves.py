@@ -37,6 +37,8 @@ async def drain():
     if kind == "impatient":
         os.kill(os.getpid(), 15)
         await asyncio.sleep(100)
+    if kind == "cancelled step":
+        await cancelled_by_somebody()
     if kind == "broken step":
         raise ZeroDivisionError
 
@@ -50,8 +52,20 @@ async def background():
     raise ZeroDivisionError
 
 
+async def cancelled_by_somebody():
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
 async def main():
     say("up")
+    if "blocked" in kind and kind != "late and blocked":
+        time.sleep(100)  # noqa: ASYNC251 - it is about that
+    if kind == "cancelled":
+        await cancelled_by_somebody()
+    if kind.startswith("sys.exit"):
+        sys.exit({"sys.exit 3": 3, "sys.exit text": "last words"}.get(kind))
     if kind == "returns":
         return
     if kind == "crash":

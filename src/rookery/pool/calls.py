@@ -1,0 +1,168 @@
+"""How tasks are given to a pool, the same for processes and threads: submit, run, map, and the options of a task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+
+from rookery.errors import UsageError
+from rookery.pool.future import Canceller, LoopFuture, PoolFuture
+from rookery.pool.map import Chunks, Results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Named = str | int | float | bool | None | Sequence[Any] | Mapping[str, Any]
+"""What a script worker is given: the name of a task, and its data; in the plain protocol the data alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """timeout: seconds from the task's beginning; deadline: seconds from its submission, waiting included; priority:
+    the larger the sooner; retries: how often it is tried again, whatever it failed by; label: its name in status,
+    events and errors (default: the function's).
+    """
+
+    timeout: float | None = None
+    deadline: float | None = None
+    priority: int = 0
+    retries: int = 0
+    on_progress: Callable[[Any], object] | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("timeout", "deadline"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} is to be more than 0 seconds, not {value!r}", hint="None is without limit")
+        if self.retries < 0:
+            raise UsageError(f"retries is to be 0 or more, not {self.retries!r}")
+
+
+class MapOptions(TypedDict, total=False):
+    """See Calls.map."""
+
+    timeout: float | None
+    chunksize: int | Literal["auto"]
+    ordered: bool
+    return_exceptions: bool
+    progress: bool | str
+    buffersize: int | None
+
+
+class Pooled(Canceller, Chunks, Protocol):
+    """A pool's inside, as it is seen from here."""
+
+    def enqueue(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        future: PoolFuture[Any] | LoopFuture[Any],
+    ) -> None:
+        """Take a task on: sets future.task, and settles the future in time. Raises PoolClosed and PoolFull."""
+        ...
+
+    @property
+    def breadth(self) -> int:
+        """How many tasks may run at once."""
+        ...
+
+
+class Calls:
+    """Gives tasks to a pool, all with the same options. Thread-safe."""
+
+    def __init__(self, pool: Pooled, options: TaskOptions) -> None:
+        self._pool = pool
+        self._options = options
+
+    @overload
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]: ...
+
+    @overload
+    def submit(self, fn: Named, data: Any = ..., /) -> PoolFuture[Any]: ...
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> PoolFuture[Any]:
+        """Let a worker call ``fn(*args, **kwargs)``; the future has the result, or what it raised.
+
+        Function and arguments are as they are now: what is changed afterwards, the task does not see. Where they cannot
+        be pickled the future says so. Raises PoolClosed, and PoolFull where the pool was made so.
+        """
+        future: PoolFuture[Any] = PoolFuture(self._pool)
+        self._pool.enqueue(fn, args, kwargs, self._options, future)
+        return future
+
+    @overload
+    def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]: ...
+
+    @overload
+    def run(self, fn: Named, data: Any = ..., /) -> asyncio.Future[Any]: ...
+
+    def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """As submit, for the running event loop: ``result = await pool.run(fn, 1)``.
+
+        Cancelling what awaits it ends the task also where it runs. Raises PoolClosed and PoolFull.
+        """
+        future: LoopFuture[Any] = LoopFuture(self._pool, loop=asyncio.get_running_loop())
+        self._pool.enqueue(fn, args, kwargs, self._options, future)
+        return future
+
+    @overload
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **how: Unpack[MapOptions]) -> Results[T]: ...
+
+    @overload
+    def map(
+        self, fn: str | Iterable[Any], items: Iterable[Any] = ..., /, **how: Unpack[MapOptions]
+    ) -> Results[Any]: ...
+
+    def map(
+        self,
+        fn: Any,
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        progress: bool | str = False,
+        buffersize: int | None = None,
+    ) -> Results[Any]:
+        """Call fn with the items of the iterables, many at once; iterate the results with ``for`` or ``async for``.
+
+        timeout: seconds from now within which each result must have come, else TimeoutError. chunksize: so many items
+        are one task ("auto": a good number where the length is known); a time limit counts per item. ordered: in the
+        order of the items, else as they are done. return_exceptions: an item's error is its result; without, it is
+        raised in its turn, and what has not begun is cancelled. progress: draw a bar on stderr (a text is its title).
+        buffersize: take so many items at most before results are asked for; None takes all at once.
+        """
+        if not callable(fn):  # a script's task, or in the plain protocol its data: one message each
+            chunksize = 1
+            fn, iterables = (fn, iterables) if iterables else (None, (fn,))
+        return Results(
+            self._pool,
+            self._options,
+            fn,
+            iterables,
+            timeout=timeout,
+            chunksize=chunksize,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+            progress=progress,
+            buffersize=buffersize,
+        )
+
+    def options(self, **changes: Any) -> Calls:
+        """The same pool with other options for the tasks given through what is returned: see TaskOptions.
+
+        ``pool.options(timeout=5, priority=1).submit(fn)``
+        """
+        try:
+            return Calls(self._pool, replace(self._options, **changes))
+        except TypeError:
+            known = TaskOptions.__dataclass_fields__
+            unknown = ", ".join(name for name in changes if name not in known)
+            raise UsageError(f"a task has no option {unknown}", hint=f"one of: {', '.join(known)}") from None

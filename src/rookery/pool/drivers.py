@@ -1,0 +1,160 @@
+"""Who reads the workers' answers: the event loop of the caller while it alone has tasks, else the pool's own thread.
+
+A loop that reads for itself needs no other thread to be woken for it, which is half of a round trip. As soon as
+somebody else submits, or the loop's tasks are joined by a plain submit(), the thread reads for all: a loop may be
+blocked, a thread of ours is not. Both may read for a moment; each answer is read once, under the engine's lock.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from rookery.pool.engine import Engine
+    from rookery.pool.future import LoopFuture, PoolFuture
+    from rookery.pool.member import Member
+
+_BACK_OFF = 0.0005
+
+
+class Drivers:
+    """Guarded by the engine's lock. own: the loop of the pool's thread."""
+
+    def __init__(self, engine: Engine, own: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._own = own
+        self._members: dict[Member, asyncio.AbstractEventLoop | None] = {}
+        """Who is open, and the loop of a caller that has its reader, or None."""
+        self.home: asyncio.AbstractEventLoop | None = None
+
+    def takes_over(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
+        """See Hooks."""
+        home = future.home
+        if home is self.home:
+            return
+        if home is None or self._engine.pending > 1:
+            if self.home is not None:
+                self._to_thread()
+        elif self.home is None or self.home is not home:
+            self._to_loop(home)
+
+    def _to_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called in that loop."""
+        self._to_thread()
+        self.home = loop
+        for member in self._members:
+            self._read_in(loop, member)
+        _call(self._own, self._stop_reading_here)
+
+    def _to_thread(self) -> None:
+        loop, self.home = self.home, None
+        if loop is None:
+            return
+        for member, reader in self._members.items():
+            if reader is not None:
+                self._members[member] = None
+                _unread(reader, member.replies.fileno())
+        _call(self._own, self._read_here)
+
+    def add(self, member: Member) -> None:
+        """A new worker, whose connections are open. In the pool's thread."""
+        with self._engine.lock:
+            self._members[member] = None
+            if self.home is None:
+                self._own.add_reader(member.replies.fileno(), self._read_own, member)
+            elif not _call(self.home, self._join, self.home, member):
+                self._to_thread()
+
+    def _join(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
+        with self._engine.lock:
+            if self.home is loop and member in self._members and self._members[member] is None:
+                self._read_in(loop, member)
+
+    def _read_in(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
+        if not member.is_at_end:
+            self._members[member] = loop
+            loop.add_reader(member.replies.fileno(), self._read_for, loop, member)
+
+    def remove(self, member: Member) -> None:
+        """A worker's answers have all been read: let go of its connections. In the pool's thread."""
+        with self._engine.lock:
+            reader = self._members.pop(member, None)
+            if member.is_open:
+                self._own.remove_reader(member.replies.fileno())
+            if reader is None:
+                member.close()
+                return
+            if reader.is_running() and _call(reader, self._let_go, reader, member):
+                return
+            if not reader.is_closed():  # it stands still, between two runs
+                reader.remove_reader(member.replies.fileno())
+            member.close()
+
+    def _let_go(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
+        loop.remove_reader(member.replies.fileno())
+        member.close()
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _read_own(self, member: Member) -> None:
+        engine = self._engine
+        if self.home is not None:
+            self._own.remove_reader(member.replies.fileno())
+            return
+        if time.monotonic() - engine.pumped_at < _BACK_OFF:
+            time.sleep(_BACK_OFF)  # who submits reads too; the two would only be in each other's way
+        answers = engine.take(member)
+        if member.is_at_end:
+            self._own.remove_reader(member.replies.fileno())
+        engine.settle(answers)
+
+    def _read_for(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
+        engine = self._engine
+        if self.home is not loop:
+            loop.remove_reader(member.replies.fileno())
+            return
+        answers = engine.take(member)
+        if member.is_at_end:
+            with engine.lock:
+                loop.remove_reader(member.replies.fileno())
+                if member in self._members:
+                    self._members[member] = None
+        engine.settle(answers)
+
+    def _read_here(self) -> None:
+        with self._engine.lock:
+            if self.home is None:
+                for member in self._members:
+                    if member.is_open and not member.is_at_end:
+                        self._own.add_reader(member.replies.fileno(), self._read_own, member)
+
+    def _stop_reading_here(self) -> None:
+        with self._engine.lock:
+            if self.home is not None:
+                for member in self._members:
+                    if member.is_open:
+                        self._own.remove_reader(member.replies.fileno())
+
+    def close(self) -> None:
+        """Nobody reads any more. In the pool's thread."""
+        for member in list(self._members):
+            self.remove(member)
+
+
+def _unread(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    if loop.is_running():
+        _call(loop, loop.remove_reader, fd)
+    elif not loop.is_closed():
+        loop.remove_reader(fd)
+
+
+def _call(loop: asyncio.AbstractEventLoop, call: Any, *args: Any) -> bool:
+    """Whether that loop will call it."""
+    try:
+        loop.call_soon_threadsafe(call, *args)
+    except RuntimeError:  # closed
+        return False
+    return True

@@ -1,0 +1,585 @@
+"""Which task goes to which worker, and what becomes of the answers. Has no thread and no loop: drivers call it.
+
+enqueue --> an idle worker, else the queue --> fill(): as many ahead as are done in 2 ms, one packet each
+                                               recall(): what a worker has not begun when another one idles,
+answers --> take() under the lock --> settle() outside of it     when it is slow, or when it is gone
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from rookery.errors import PoolClosed, PoolFull, TaskNotSent
+from rookery.pool import wire
+from rookery.pool.chunk import packed, run_chunk, unpacked
+from rookery.pool.functions import FunctionBook
+from rookery.pool.future import PoolFuture
+from rookery.pool.pickling import encode
+from rookery.pool.queue import TaskQueue
+from rookery.pool.segments import Lender
+from rookery.pool.settle import is_quiet, settle
+from rookery.pool.status import Ledger
+from rookery.pool.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rookery.pool.calls import TaskOptions
+    from rookery.pool.events import Listeners
+    from rookery.pool.future import LoopFuture
+    from rookery.pool.member import Member
+    from rookery.pool.settle import Answer
+
+_AHEAD = 64
+_AHEAD_TIME = 0.002
+_WEIGHT = 0.1
+_LONGEST_COUNTED = 0.05
+_SLOW = 0.002
+_PUMP_EVERY = 32
+
+
+class Hooks:
+    """What the engine asks of who keeps house; each may be called under the lock and from any thread, and is quick."""
+
+    def wants_workers(self) -> None:
+        """Tasks wait, or a worker is to be replaced: look at how many there should be."""
+
+    def wants_looks(self) -> None:
+        """A worker idles while another one has tasks ahead, or a task with a limit was sent: look again soon."""
+
+    def is_ready(self, member: Member) -> None:
+        """A worker has started, or failed to (start_error)."""
+
+    def is_spent(self, member: Member) -> None:
+        """A worker retires and has done all that it was given."""
+
+    def answers(self, answers: list[Answer]) -> None:
+        """Settle these: they run code of others, and came in at a place where that must not run."""
+
+    def takes_over(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
+        """A task of this kind of caller was submitted: see that somebody reads the answers."""
+
+    def is_drained(self) -> None:
+        """Nothing waits or runs."""
+
+    def may_wait(self) -> bool:
+        """Whether this thread may be held up until there is room in the queue."""
+        return True
+
+    def wants_end(self, member: Member, task: Task) -> None:
+        """Nobody wants the task that a worker is at any more."""
+
+    def has_deadline(self, task: Task) -> None:
+        """A task with a deadline was submitted."""
+
+
+class Engine:
+    """Thread-safe. ready: the workers that take tasks. closed: why no task is taken any more, or ""."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        listeners: Listeners,
+        hooks: Hooks,
+        *,
+        max_workers: int,
+        max_tasks_per_worker: int | None,
+        max_errors: int | None,
+        max_queue: int | None,
+        when_full: str,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.room = threading.Condition(self.lock)
+        self.queue: TaskQueue[Task] = TaskQueue()
+        self.ready: list[Member] = []
+        self.idle: list[Member] = []
+        self.ledger = ledger
+        self.listeners = listeners
+        self.hooks = hooks
+        self.max_workers = max_workers
+        self.max_tasks = max_tasks_per_worker
+        self.max_errors = max_errors
+        self.max_queue = max_queue
+        self.waits = when_full == "wait"
+        self.book = FunctionBook()
+        self.lender = Lender()
+        self.closed = ""
+        self.pending = 0
+        self.limits: dict[float, int] = {}
+        """The time limits of tasks that are at workers, and how many have each."""
+        self.pumped_at = 0.0
+        self._numbers = itertools.count(1)
+        self._run_time = 0.0
+        self._window = 1
+        self._unpumped = 0
+        self._even_at = 0.0
+
+    # -- taking tasks on ----------------------------------------------------------------------------------------------
+
+    @property
+    def breadth(self) -> int:
+        """See Pooled."""
+        return self.max_workers
+
+    def chunk(
+        self, function: Callable[..., Any], items: Sequence[Any], *, are_single: bool
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """See Chunks."""
+        return run_chunk, (*self.book.number_of(function), *packed(items, are_single=are_single), are_single)
+
+    def outcomes(self, result: Any) -> tuple[list[Any] | None, list[tuple[bool, Any]]]:
+        """See Chunks."""
+        return unpacked(result)
+
+    def enqueue(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        future: PoolFuture[Any] | LoopFuture[Any],
+    ) -> None:
+        """See Pooled."""
+        if self.closed:
+            raise PoolClosed(self.closed)
+        try:
+            number, definition = self.book.number_of(function)
+            stream, buffers = encode((args, kwargs))
+        except Exception as error:
+            failed = TaskNotSent("the task cannot be pickled", why=f"{type(error).__name__}: {error}")
+            failed.__cause__ = error
+            future.settle(None, failed)
+            return
+        task = Task(next(self._numbers), number, definition, stream, options, future, function)
+        if buffers or len(stream) > wire.INLINE:
+            self._beside(task, [stream, *buffers])
+        future.task = task
+        with self.lock:
+            self._add(task, future)
+        if self._unpumped >= _PUMP_EVERY:
+            self.pump(future)
+
+    def _beside(self, task: Task, parts: list[Any]) -> None:
+        if task.options.retries:
+            task.parts = [bytes(part) for part in parts]
+        self._lend(task, parts)
+
+    def _lend(self, task: Task, parts: list[Any]) -> None:
+        loan = self.lender.lend(parts)
+        task.loan = loan
+        task.flags = wire.BESIDE
+        task.payload = wire.described(loan.number, loan.size, loan.offsets)
+
+    def _add(self, task: Task, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
+        if self.max_queue is not None and not self.idle and len(self.queue) >= self.max_queue:
+            self._wait_for_room(future)
+        if self.closed:
+            raise PoolClosed(self.closed)
+        self.ledger.submitted()
+        self.pending += 1
+        self.hooks.takes_over(future)
+        if self.listeners.tasks:
+            self.listeners.emit("task_queued", task.queued_at, task=task.name)
+        if task.options.deadline is not None:
+            self.hooks.has_deadline(task)
+        while self.idle and not len(self.queue):
+            member = self.idle.pop()
+            if member.is_idle and self._send(member, task):
+                member.is_idle = False
+                return
+        self.queue.push(task, task.priority)
+        self._unpumped += 1
+        if len(self.ready) < self.max_workers:
+            self.hooks.wants_workers()
+
+    def _wait_for_room(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
+        limit = self.max_queue
+        assert limit is not None
+        if not self.waits:
+            raise PoolFull(limit)
+        # Who awaits the other kind waits anyway, and no loop is to be held up; nor are we ourselves.
+        if isinstance(future, PoolFuture) and self.hooks.may_wait():
+            self.room.wait_for(lambda: len(self.queue) < limit or self.closed)
+
+    # -- giving them out ------------------------------------------------------------------------------------------------
+
+    def _send(self, member: Member, task: Task) -> bool:
+        flags = wire.SAYS_BEGUN if self.listeners.tasks else 0
+        if not member.send(task, self.lender, flags):
+            return False
+        limit = task.options.timeout
+        if limit is not None:
+            is_new = limit not in self.limits
+            self.limits[limit] = self.limits.get(limit, 0) + 1
+            if is_new:
+                self.hooks.wants_looks()
+        return True
+
+    def fill(self, member: Member) -> None:
+        """Give a worker its share of what waits; the lock is held."""
+        if member.retires:
+            if not member.sent:
+                self.hooks.is_spent(member)
+            return
+        queue, sent = self.queue, member.sent
+        if len(self.ready) > 1:
+            self._even_out(member)
+        room = self._window
+        if self.max_tasks is not None:
+            room = min(room, self.max_tasks - member.done)
+        while len(sent) < room:
+            task = queue.pop()
+            if task is None:
+                break
+            if task.settled:
+                continue
+            if not self._send(member, task):
+                queue.push_front([task])
+                break
+        if not sent:
+            if not member.is_idle:
+                member.is_idle = True
+                member.idle_since = monotonic()
+                self.idle.append(member)
+            if any(len(other.sent) > 1 for other in self.ready):
+                self.hooks.wants_looks()
+        if self.max_queue is not None:
+            self.room.notify_all()
+
+    def _even_out(self, member: Member) -> None:
+        """Take back what others have not begun: from those at a long task now, and for who has nothing from the busy."""
+        now = monotonic()
+        starves = not member.sent and not len(self.queue)
+        if not starves and now < self._even_at:
+            return
+        self._even_at = now + _SLOW / 2
+        for other in self.ready:
+            ahead = len(other.sent) - 1
+            if other is member or ahead < 1:
+                continue
+            if now - other.last_reply > _SLOW or (starves and ahead * self._run_time > _SLOW):
+                self.recall(other)
+
+    def recall(self, member: Member) -> None:
+        """Put back into the queue, at its front, what a worker has not begun; the lock is held."""
+        found = member.recall(self.lender)
+        for task in found:
+            self._unlimit(task)
+        self.queue.push_front([task for task in found if not task.settled])
+
+    def look(self) -> bool:
+        """Let nobody idle while others have tasks ahead; return whether it is worth looking again soon."""
+        with self.lock:
+            now = monotonic()
+            for member in [one for one in self.ready if len(one.sent) > 1 and now - one.last_reply > _SLOW]:
+                if any(one.is_idle for one in self.ready) or len(self.queue):
+                    self.recall(member)
+            self.feed()
+            return any(one.is_idle for one in self.ready) and any(len(one.sent) > 1 for one in self.ready)
+
+    def send_next(self, member: Member) -> None:
+        """Give a worker one task, if there is one; the lock is held."""
+        task = self.queue.pop()
+        if task is not None and not self._send(member, task):
+            self.queue.push_front([task])
+
+    def feed(self) -> None:
+        """Give what waits to those who idle; the lock is held."""
+        while len(self.queue) and self.idle:
+            member = self.idle.pop()
+            if member.is_idle and member in self.ready:
+                member.is_idle = False
+                self.fill(member)
+                if member.is_idle:
+                    break
+
+    # -- answers --------------------------------------------------------------------------------------------------------
+
+    def take(self, member: Member) -> list[Answer]:
+        """Read what a worker has said, and give it more to do. Settle the answers outside of the lock."""
+        with self.lock:
+            if not member.is_open:
+                return []
+            try:
+                data, fds = wire.receive(member.replies, wire.READ)
+            except BlockingIOError:
+                return []
+            except ConnectionError:
+                return []
+            if fds:
+                member.fds.extend(fds)
+            if not data:
+                member.is_at_end = True
+                return []
+            answers = self._parse(member, member.rest + data if member.rest else data)
+            member.last_reply = monotonic()
+            self.fill(member)
+            if self.pending == 0:
+                self.hooks.is_drained()
+            return answers
+
+    def _parse(self, member: Member, data: bytes) -> list[Answer]:
+        answers: list[Answer] = []
+        view = memoryview(data)
+        unpack, header = wire.FRAME.unpack_from, wire.FRAME.size
+        sent, at, end = member.sent, 0, len(data)
+        done, run_time, completed = 0, self._run_time, self.ledger.completed
+        while end - at >= header:
+            number, kind, length, began, ended = unpack(data, at)
+            start = at + header
+            after = start + length
+            if after > end:
+                break
+            at = after
+            if kind == wire.RESULT or kind == wire.ERROR or kind == wire.RESULT_BESIDE:  # noqa: PLR1714 - half the time
+                task = sent.pop(number, None)
+                if task is None:
+                    self._drop(member, kind)
+                    continue
+                done += 1
+                if ended:
+                    run_time += _WEIGHT * (min(ended - began, _LONGEST_COUNTED) - run_time)
+                if kind == wire.RESULT:
+                    member.errors_in_row = 0
+                if task.was_defined:
+                    task.was_defined = False
+                    member.knows(task.function)
+                if task.options.timeout is not None:
+                    self._unlimit(task)
+                if task.settled:
+                    self._drop(member, kind)
+                elif kind == wire.RESULT:
+                    task.settled = True
+                    self.pending -= 1
+                    completed(began - task.queued_at, ended - began)
+                    answers.append((task, kind, view[start:after], member.name, ended))
+                else:
+                    self._answered(member, task, kind, view[start:after], began, ended, answers)
+            else:
+                self._other(member, number, kind, view[start:after], began, answers)
+        member.rest = data[at:] if at < end else b""
+        member.done += done
+        if done:
+            self._run_time = run_time
+            self._window = max(1, min(_AHEAD, int(_AHEAD_TIME / run_time))) if run_time > 0 else _AHEAD
+            if self.max_tasks is not None and member.done >= self.max_tasks and not member.retires:
+                self.retire(member, f"{member.done} tasks done")
+        return answers
+
+    def _answered(
+        self, member: Member, task: Task, kind: int, payload: Any, began: float, ended: float, answers: list[Answer]
+    ) -> None:
+        """Count an error or a result in shared memory; what is left to do is settling its future."""
+        wait = began - task.queued_at
+        run = ended - began if ended else 0.0
+        if kind == wire.ERROR:
+            member.errors += 1
+            member.errors_in_row += 1
+            if self.max_errors is not None and member.errors_in_row > self.max_errors and not member.retires:
+                self.retire(member, f"{member.errors_in_row} errors in a row")
+            if task.attempts <= task.options.retries:
+                self.ledger.retried(wait, run)
+                self.again(task, "it failed")
+                return
+            self.ledger.failed(wait, run)
+        else:
+            self.ledger.completed(wait, run)
+        task.settled = True
+        self.pending -= 1
+        if kind == wire.RESULT_BESIDE:
+            number, size, offsets = wire.parts_of(payload)
+            member.give_back()
+            payload = member.borrower.take(member.borrower.borrow(number, member.fds.popleft(), size), offsets)
+        answers.append((task, kind, payload, member.name, ended or began))
+
+    def _drop(self, member: Member, kind: int) -> None:
+        """An answer that nobody waits for any more."""
+        if kind == wire.RESULT_BESIDE and member.fds:
+            os.close(member.fds.popleft())
+
+    def _other(
+        self, member: Member, number: int, kind: int, payload: memoryview, began: float, answers: list[Answer]
+    ) -> None:
+        if kind in (wire.PROGRESS, wire.BEGUN):
+            task = member.sent.get(number)
+            if task is not None and not task.settled:
+                answers.append((task, kind, payload, member.name, began))
+        elif kind == wire.RELEASED:
+            self.lender.give_back(number)
+            for held, loans in list(member.holds.items()):
+                if number in loans:
+                    loans.remove(number)
+                    if not loans:
+                        del member.holds[held]
+        elif kind == wire.UNKNOWN:
+            task = member.sent.pop(number, None)
+            if task is not None:
+                member.known.discard(task.function)
+                self._unlimit(task)
+                if not task.settled:
+                    task.member = None
+                    self.queue.push_front([task])
+        elif kind in (wire.READY, wire.START_FAILED):
+            answers.append((member, kind, payload, member.name, began))
+
+    def settle(self, answers: list[Answer], *, inside: bool = False) -> None:
+        """Give futures their results. inside: of a caller's submit, where no code of others may run."""
+        if inside:
+            later = [one for one in answers if not is_quiet(one)]
+            if later:
+                self.hooks.answers(later)
+                answers = [one for one in answers if is_quiet(one)]
+        settle(self, answers)
+
+    def pump(self, future: PoolFuture[Any] | LoopFuture[Any] | None = None) -> None:
+        """Take answers in the middle of many submits: so workers are kept busy by a caller who gives nobody a turn."""
+        self._unpumped = 0
+        self.pumped_at = monotonic()
+        for member in list(self.ready):
+            answers = self.take(member)
+            if answers:
+                self.settle(answers, inside=isinstance(future, PoolFuture))
+
+    # -- workers come and go ----------------------------------------------------------------------------------------------
+
+    def add(self, member: Member) -> None:
+        """A worker is ready."""
+        with self.lock:
+            member.is_ready = True
+            member.ready_at = member.last_reply = monotonic()
+            self.ready.append(member)
+            self.ledger.workers(len(self.ready), member.ready_at)
+            self.fill(member)
+
+    def retire(self, member: Member, why: str) -> None:
+        """A worker is to get no more tasks; what it has not begun goes to others."""
+        with self.lock:
+            if member.retires:
+                return
+            member.retires = why
+            member.is_idle = False
+            if member in self.ready:
+                self.ready.remove(member)
+                self.ledger.workers(len(self.ready), monotonic())
+            self.recall(member)
+            self.feed()
+            self.hooks.wants_workers()
+            if not member.sent:
+                self.hooks.is_spent(member)
+
+    def lose(self, member: Member) -> list[Task]:
+        """A worker has ended: everything it said is taken, what it had not begun goes to others; return what it was at."""
+        while True:
+            with self.lock:
+                before = len(member.rest)
+                answers = self.take(member)
+                more = bool(answers) or len(member.rest) > before
+            self.settle(answers)
+            if not more and not self._has_more(member):
+                break
+        with self.lock:
+            member.retires = member.retires or "it has ended"
+            member.is_idle = False
+            if member in self.ready:
+                self.ready.remove(member)
+                self.ledger.workers(len(self.ready), monotonic())
+            self.recall(member)
+            victims = list(member.sent.values())
+            for task in victims:
+                self._unlimit(task)
+            for loans in member.holds.values():
+                for number in loans:
+                    self.lender.give_back(number)
+            member.holds.clear()
+            member.sent.clear()
+            self.feed()
+            if len(self.queue):
+                self.hooks.wants_workers()
+            return [task for task in victims if not task.settled]
+
+    def _has_more(self, member: Member) -> bool:
+        try:
+            return bool(member.replies.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+    def again(self, task: Task, why: str, error: BaseException | None = None) -> None:
+        """A task is tried once more; the lock is held."""
+        task.attempts += 1
+        task.member = None
+        if task.parts is not None:  # the first try may have changed what it was lent
+            self._lend(task, list(task.parts))
+        if self.listeners.tasks:
+            self.listeners.emit("task_retried", monotonic(), task=task.name, reason=why, error=error)
+        self.queue.push_front([task])
+        self.feed()
+
+    def _unlimit(self, task: Task) -> None:
+        limit = task.options.timeout
+        if limit is not None and limit in self.limits:
+            left = self.limits[limit] - 1
+            if left:
+                self.limits[limit] = left
+            else:
+                del self.limits[limit]
+
+    # -- taking tasks back --------------------------------------------------------------------------------------------------
+
+    def withdraw(self, task: Task, *, running: bool) -> bool:
+        """See Canceller."""
+        with self.lock:
+            if task.settled:
+                return False
+            member = task.member
+            if member is None:
+                self.queue.discard(task)
+            elif task.number in member.sent:
+                self.recall(member)
+                if task.member is None:
+                    self.queue.discard(task)
+                elif not running:
+                    self.fill(member)
+                    return False
+                else:
+                    self.hooks.wants_end(member, task)
+                self.fill(member)
+            self.finish(task)
+            self.ledger.cancelled()
+            if self.listeners.tasks:
+                self.listeners.emit("task_cancelled", monotonic(), task=task.name)
+            self.check_drained()
+            return True
+
+    def finish(self, task: Task) -> None:
+        """A task ends without an answer, and its future is the caller's to settle; the lock is held."""
+        task.settled = True
+        self.pending -= 1
+        if task.loan is not None and task.member is None:
+            self.lender.give_back(task.loan.number)
+
+    def check_drained(self) -> None:
+        """Tell when nothing waits or runs."""
+        with self.lock:
+            if self.pending == 0:
+                self.hooks.is_drained()
+
+    def unbegun(self) -> int:
+        """How many tasks wait at workers for long enough that another worker would be of use; the lock is held."""
+        now = monotonic()
+        found = 0
+        for member in self.ready:
+            ahead = len(member.sent) - 1
+            if ahead > 0 and (now - member.last_reply > _SLOW or ahead * self._run_time > _SLOW):
+                found += ahead
+        return found
+
+    def is_running(self, task: Task) -> bool:
+        """See Canceller."""
+        with self.lock:
+            member = task.member
+            return member is not None and member.is_open and member.at_work()[0] == task.number

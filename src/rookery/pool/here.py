@@ -1,0 +1,10 @@
+"""In a worker: what the task at work can reach. Empty in every other process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rookery.pool.child import Desk
+
+desk: Desk | None = None

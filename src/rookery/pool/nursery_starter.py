@@ -1,0 +1,59 @@
+"""Workers that run functions: copies of the fork-server."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import TYPE_CHECKING
+
+from rookery._base.clock import SystemClock
+from rookery.pool.child import WorkerSettings
+from rookery.pool.member import Member
+from rookery.pool.nursery import Nursery
+from rookery.pool.pickling import encode_whole
+from rookery.process.stop import stop, sweep
+
+if TYPE_CHECKING:
+    from rookery.lifecycle.stop import StopPlan
+    from rookery.pool.engine import Engine
+    from rookery.pool.nursery import WorkerHandle
+    from rookery.pool.settings import PoolSettings
+
+_CLOCK = SystemClock()
+
+
+class NurseryStarter:
+    """See Starter."""
+
+    def __init__(self, settings: PoolSettings, engine: Engine) -> None:
+        self._nursery = Nursery(preload=settings.preload, env=settings.env, name=settings.name or "pool")
+        self.why_late = "its initializer takes longer" if settings.initializer else "it hangs"
+        initializer = None
+        if settings.initializer is not None:
+            _, function = engine.book.number_of(settings.initializer)
+            initializer = function, encode_whole((settings.initargs, {}))
+        # Only where it is loaded already: then who uses it here may use it in a task.
+        multiprocessing = sys.modules.get("multiprocessing.process")
+        authkey = bytes(multiprocessing.current_process().authkey) if multiprocessing is not None else None
+        self._argument = pickle.dumps(WorkerSettings(settings.name, initializer, authkey))
+
+    def new_member(self, name: str) -> Member:
+        """See Starter."""
+        return Member(name)
+
+    async def start(self, member: Member) -> WorkerHandle:
+        """See Starter."""
+        return await self._nursery.start_worker(member.name, member.ends, self._argument)
+
+    async def stop(self, handle: WorkerHandle, plan: StopPlan) -> None:
+        """See Starter."""
+        await stop(handle, handle.tree(), plan, _CLOCK)
+
+    async def tidy(self, handle: WorkerHandle) -> None:
+        """See Starter."""
+        await sweep(handle.tree(), _CLOCK)
+        handle.close()
+
+    async def close(self) -> None:
+        """See Starter."""
+        await self._nursery.close()
