@@ -12,7 +12,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from rookery.pool.thread_pool import ThreadPool
+from rookery import ThreadPool
 
 
 def main():

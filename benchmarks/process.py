@@ -2,9 +2,10 @@
 
     python benchmarks/process.py [--rounds 15] [--markdown]
 
-Every contender is one process that is told what to do and answers how many seconds it took. They take turns, a short
-one each in every round, so that what else the machine does meets all of them; figures are medians over the rounds, and
-shares are medians of each round's share. What they do for one child:
+Every contender is one process for each kind of work (what one leaves behind, such as a large heap, is not the other's).
+It is told what to do, and answers how many seconds it took. They take turns, a short one each in every round, so that
+what else the machine does meets all of them; figures are medians over the rounds, and shares are medians of each
+round's share. What they do for one child:
 
     spawned   C: vfork, execve, wait, and nothing else. The others: the three streams are /dev/null.
     run       C: two pipes, vfork, execve, both read to their ends through an epoll set, waitpid. The others: what the
@@ -81,7 +82,9 @@ def main():
     work |= {("run", many): (KEEPING, ("run", count, many)) for many, count in CHILDREN.items()}
     work["capture"] = (KEEPING, ("capture", program, SIZE, CAPTURES))
     work["lines"] = (LINING, ("lines", program, LINES))
-    contenders = {name: Contender(argv) for name, argv in ways(program)}
+    argvs = dict(ways(program))
+    kinds = {(name, words[0]) for names, words in work.values() for name in names if name in argvs}
+    contenders = {(name, kind): Contender(argvs[name]) for name, kind in kinds}
     try:
         found = measure(contenders, work, options.rounds)
     finally:
@@ -107,7 +110,8 @@ def measure(contenders, work, rounds):
         for what, (names, words) in work.items():
             # Back and forth: nobody always comes after the same one.
             for name in names if number % 2 else reversed(names):
-                seconds = contenders[name].seconds(*words) if name in contenders else None
+                contender = contenders.get((name, words[0]))
+                seconds = contender and contender.seconds(*words)
                 if number and seconds is not None:
                     found.setdefault((what, name), []).append(seconds)
     return found
@@ -138,7 +142,7 @@ def tell(report, contenders, found):
     ]
     title = f"{SIZE // 1_000_000} MB captured, and {LINES:,} lines gone through"
     report.table(title, ["", "captured", "lines/s", "of asyncio"], rows)
-    for name, contender in contenders.items():
+    for (name, _), contender in contenders.items():
         if contender.failure:
             report.remark(f"{name}: {contender.failure}")
     for what, word in (("spawn", "spawned"), ("run", "run, output kept")):

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from rookery.pool.process_pool import ProcessPool as ProcessPool
     from rookery.pool.progress import report_progress as report_progress
     from rookery.pool.status import PoolStatus as PoolStatus
+    from rookery.pool.thread_pool import ThreadPool as ThreadPool
+    from rookery.pool.thread_worker import ThreadWorker as ThreadWorker
     from rookery.process.child import Child as Child
     from rookery.process.command import Command as Command
     from rookery.process.command import spawn as spawn
@@ -144,6 +146,8 @@ _PUBLIC = {
     "SyncStdioChannel": "rookery.ipc.stdio",
     "TaskNotSent": "rookery.errors",
     "TaskTimeout": "rookery.errors",
+    "ThreadPool": "rookery.pool.thread_pool",
+    "ThreadWorker": "rookery.pool.thread_worker",
     "TimedOut": "rookery.errors",
     "Unit": "rookery.supervise.unit",
     "WithFds": "rookery.ipc.arrived",
@@ -225,6 +229,8 @@ __all__ = [
     "SyncStdioChannel",
     "TaskNotSent",
     "TaskTimeout",
+    "ThreadPool",
+    "ThreadWorker",
     "TimedOut",
     "Unit",
     "WithFds",

@@ -15,6 +15,7 @@ from capabilities import COMMON_PYTHON, needs_common_python
 from rookery import PIPE, ProcessManager, errors, run, run_sync, spawn
 from rookery._base.ids import new_scope
 from rookery._os import kernel
+from rookery.process import command
 from rookery.process.reaper import TABLE
 from rookery.testing import wait_until
 
@@ -158,6 +159,7 @@ FEW_PROCESSES = """
 import asyncio, os, resource, sys
 sys.path.insert(0, sys.argv[1])
 from rookery import errors, run, spawn
+from rookery.process import command
 from rookery.process.reaper import TABLE
 os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))  # a user who has no other process
 async def main():
@@ -313,3 +315,47 @@ async def test_a_slow_reader_is_not_the_childs_silence():
                 await asyncio.sleep(0.8)
         result = await child.result()
     assert (count, result.timed_out) == (200_000, None)
+
+
+MANY = """
+import asyncio, os, sys
+from rookery import run
+env = {"ENDS_SOMEHOW": sys.argv[1]}
+async def main():
+    for _ in range(10):  # the first of each batch is started by a process that is no subreaper yet
+        short = {"env": env, "output_grace": 0.001}
+        await asyncio.gather(*(run("/bin/sh", "-c", "setsid sleep 1000 & echo", **short) for _ in range(30)))
+asyncio.run(main())
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_of_many_runaways_of_leaders_that_end_at_once_none_is_left():
+    """In a process of its own: the test run is a subreaper all the time, and would hide who was lost to init."""
+    mark = new_scope()
+    one = subprocess.Popen([sys.executable, "-c", MANY, mark], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert one.stdout.readline() == b"done\n"
+        assert alive(mark) == []  # while it lives: its guardian has not had a say yet
+    finally:
+        one.communicate()
+    wait_until(_reaped, what="the end of the guardian")
+
+
+def test_the_flag_is_on_before_the_first_child_is_there(monkeypatch):
+    before = kernel.is_subreaper()
+    kernel.set_subreaper(False)
+    seen = []
+    start = command.spawn_process
+
+    def starts(*args, **options):
+        seen.append(kernel.is_subreaper())
+        return start(*args, **options)
+
+    monkeypatch.setattr(command, "spawn_process", starts)
+    try:
+        run_sync("true")
+        assert (seen, kernel.is_subreaper()) == ([True], False)
+    finally:
+        kernel.set_subreaper(before)

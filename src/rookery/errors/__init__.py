@@ -95,8 +95,8 @@ if TYPE_CHECKING:
     from rookery.errors.pool import ResultNotSent as ResultNotSent
     from rookery.errors.pool import TaskNotSent as TaskNotSent
     from rookery.errors.pool import TaskTimeout as TaskTimeout
-    from rookery.errors.pool import WorkerDied as WorkerDied
-    from rookery.errors.pool import WorkerStartFailed as WorkerStartFailed
+    from rookery.errors.pool_workers import WorkerDied as WorkerDied
+    from rookery.errors.pool_workers import WorkerStartFailed as WorkerStartFailed
 
 __all__ = [
     "ChannelTimeout",
@@ -147,21 +147,20 @@ __all__ = [
 ]
 
 # Read when first asked for: they need pickle, which the command line and the keeper do without.
-_OF_POOLS = frozenset(
-    {
-        "PoolClosed",
-        "PoolError",
-        "PoolFull",
-        "ResultNotSent",
-        "TaskNotSent",
-        "TaskTimeout",
-        "WorkerDied",
-        "WorkerStartFailed",
-    }
-)
+_LATER = {
+    "PoolClosed": "pool",
+    "PoolError": "pool",
+    "PoolFull": "pool",
+    "ResultNotSent": "pool",
+    "TaskNotSent": "pool",
+    "TaskTimeout": "pool",
+    "WorkerDied": "pool_workers",
+    "WorkerStartFailed": "pool_workers",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _OF_POOLS:
+    module = _LATER.get(name)
+    if module is None:
         raise AttributeError(f"module 'rookery.errors' has no attribute {name!r}")
-    return getattr(importlib.import_module("rookery.errors.pool"), name)
+    return getattr(importlib.import_module(f"rookery.errors.{module}"), name)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rookery._base.framing import FrameReader
 from rookery.errors import Disconnected, FrameError
+from rookery.ipc.codecs import Framed
+from rookery.ipc.envelope import MARK
 from rookery.ipc.lines import LineReader
 from rookery.ipc.ports import close_all
 
@@ -37,6 +39,7 @@ class Intake:
         self._named = f" {name}" if name else ""
         self._reader = LineReader(limit=limit) if codec.is_lines else FrameReader(limit=limit)
         self._only = None if isinstance(self._reader, LineReader) else self._reader.only
+        self._plain = codec.decode_plain if isinstance(codec, Framed) else None
         self._read = port.read
         self._room: memoryview | None = None  # the last one, where it is as empty as before
 
@@ -61,7 +64,10 @@ class Intake:
             only = self._only(size) if self._only else None
             if only is not None:
                 self._room = room
-                self._decode((only,), incoming, found)
+                if self._plain is not None and only and only[0] != MARK:
+                    found.append(self._plain(only))
+                else:
+                    self._decode((only,), incoming, found)
             else:
                 self._decode(self._reader.cut(size), incoming, found)
             if incoming:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar
 
 from rookery.errors import UsageError
 from rookery.pool.future import Canceller, LoopFuture, PoolFuture
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Named = str | int | float | bool | None | Sequence[Any] | Mapping[str, Any]
-"""What a script worker is given: the name of a task, and its data; in the plain protocol the data alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +38,6 @@ class TaskOptions:
                 raise UsageError(f"{name} is to be more than 0 seconds, not {value!r}", hint="None is without limit")
         if self.retries < 0:
             raise UsageError(f"retries is to be 0 or more, not {self.retries!r}")
-
-
-class MapOptions(TypedDict, total=False):
-    """See Calls.map."""
-
-    timeout: float | None
-    chunksize: int | Literal["auto"]
-    ordered: bool
-    return_exceptions: bool
-    progress: bool | str
-    buffersize: int | None
 
 
 class Pooled(Canceller, Chunks, Protocol):
@@ -81,48 +67,28 @@ class Calls:
         self._pool = pool
         self._options = options
 
-    @overload
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]: ...
-
-    @overload
-    def submit(self, fn: Named, data: Any = ..., /) -> PoolFuture[Any]: ...
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> PoolFuture[Any]:
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]:
         """Let a worker call ``fn(*args, **kwargs)``; the future has the result, or what it raised.
 
         Function and arguments are as they are now: what is changed afterwards, the task does not see. Where they cannot
         be pickled the future says so. Raises PoolClosed, and PoolFull where the pool was made so.
         """
-        future: PoolFuture[Any] = PoolFuture(self._pool)
+        future: PoolFuture[T] = PoolFuture(self._pool)
         self._pool.enqueue(fn, args, kwargs, self._options, future)
         return future
 
-    @overload
-    def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]: ...
-
-    @overload
-    def run(self, fn: Named, data: Any = ..., /) -> asyncio.Future[Any]: ...
-
-    def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+    def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """As submit, for the running event loop: ``result = await pool.run(fn, 1)``.
 
         Cancelling what awaits it ends the task also where it runs. Raises PoolClosed and PoolFull.
         """
-        future: LoopFuture[Any] = LoopFuture(self._pool, loop=asyncio.get_running_loop())
+        future: LoopFuture[T] = LoopFuture(self._pool, loop=asyncio.get_running_loop())
         self._pool.enqueue(fn, args, kwargs, self._options, future)
         return future
 
-    @overload
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **how: Unpack[MapOptions]) -> Results[T]: ...
-
-    @overload
-    def map(
-        self, fn: str | Iterable[Any], items: Iterable[Any] = ..., /, **how: Unpack[MapOptions]
-    ) -> Results[Any]: ...
-
     def map(
         self,
-        fn: Any,
+        fn: Callable[..., T],
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int | Literal["auto"] = 1,
@@ -130,7 +96,7 @@ class Calls:
         return_exceptions: bool = False,
         progress: bool | str = False,
         buffersize: int | None = None,
-    ) -> Results[Any]:
+    ) -> Results[T]:
         """Call fn with the items of the iterables, many at once; iterate the results with ``for`` or ``async for``.
 
         timeout: seconds from now within which each result must have come, else TimeoutError. chunksize: so many items
@@ -139,9 +105,6 @@ class Calls:
         raised in its turn, and what has not begun is cancelled. progress: draw a bar on stderr (a text is its title).
         buffersize: take so many items at most before results are asked for; None takes all at once.
         """
-        if not callable(fn):  # a script's task, or in the plain protocol its data: one message each
-            chunksize = 1
-            fn, iterables = (fn, iterables) if iterables else (None, (fn,))
         return Results(
             self._pool,
             self._options,
@@ -161,8 +124,11 @@ class Calls:
         ``pool.options(timeout=5, priority=1).submit(fn)``
         """
         try:
-            return Calls(self._pool, replace(self._options, **changes))
+            return self._with(replace(self._options, **changes))
         except TypeError:
             known = TaskOptions.__dataclass_fields__
             unknown = ", ".join(name for name in changes if name not in known)
             raise UsageError(f"a task has no option {unknown}", hint=f"one of: {', '.join(known)}") from None
+
+    def _with(self, options: TaskOptions) -> Calls:
+        return Calls(self._pool, options)

@@ -1,24 +1,25 @@
 """A worker of a process pool: takes tasks, one at a time, until the parent closes its end.
 
-Started by the fork-server with three descriptors: tasks, replies and the page (see wire.py).
+Started by the fork-server with three descriptors: tasks, replies and the page (see wire.py); and with a pickled pair:
+the initializer (function and arguments, pickled) and the key of multiprocessing, each or None. Its imports are the
+latency of a pool's first task, so they are few and small.
 """
 
 from __future__ import annotations
 
+import _socket
 import importlib
 import mmap
 import os
 import pickle
 import signal
-import socket
 import sys
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rookery.errors import ResultNotSent, TaskNotSent
 from rookery.pool import here, wire
-from rookery.pool.functions import Functions, FunctionUnknown
+from rookery.pool.functions_guest import Functions, FunctionUnknown
 from rookery.pool.pickling import decode, encode, encode_error
 from rookery.pool.segments import Borrower, Lender
 
@@ -30,22 +31,10 @@ _LARGEST_PACKET = 1 << 20
 _KEEP = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """What a worker is told at its start. initializer: (pickled function, pickled arguments), or None.
-
-    authkey: the parent's of multiprocessing, where it uses that: for its managers and connections.
-    """
-
-    name: str = ""
-    initializer: tuple[bytes, bytes] | None = None
-    authkey: bytes | None = None
-
-
 class Desk:
     """The worker's side of all its connections."""
 
-    def __init__(self, tasks: socket.socket, replies: socket.socket, page: mmap.mmap) -> None:
+    def __init__(self, tasks: _socket.socket, replies: _socket.socket, page: mmap.mmap) -> None:
         self.tasks = tasks
         self.replies = replies
         self.page = page
@@ -77,7 +66,7 @@ class Desk:
         loan = self.lender.lend([stream, *buffers])
         where = wire.described(loan.number, loan.size, loan.offsets)
         frame = wire.FRAME.pack(number, wire.RESULT_BESIDE, len(where), began, ended) + where
-        sent = socket.send_fds(self.replies, [frame], [loan.fd])
+        sent = wire.send(self.replies, frame, loan.fd)
         self.replies.sendall(frame[sent:])
         self.lender.sent(loan.number)
 
@@ -105,7 +94,7 @@ class Desk:
 
     def _hear(self, *, is_patient: bool) -> None:
         """Read what the parent says of segments; patient: wait for at least one frame."""
-        flags = 0 if is_patient else socket.MSG_DONTWAIT
+        flags = 0 if is_patient else _socket.MSG_DONTWAIT
         while True:
             try:
                 head, fds = wire.receive(self.replies, wire.FRAME.size, flags)
@@ -138,14 +127,14 @@ def main(fds: list[int], argument: bytes) -> None:
     """Work until the parent closes its end, SIGTERM comes (the task at work is finished) or we are killed."""
     page = mmap.mmap(fds[2], wire.PAGE_SIZE)
     os.close(fds[2])
-    desk = here.desk = Desk(socket.socket(fileno=fds[0]), socket.socket(fileno=fds[1]), page)
+    desk = here.desk = Desk(_socket.socket(fileno=fds[0]), _socket.socket(fileno=fds[1]), page)
     signal.signal(signal.SIGTERM, _leave)
-    settings: WorkerSettings = pickle.loads(argument)
     try:
-        if settings.authkey is not None:
-            importlib.import_module("multiprocessing.process").current_process().authkey = settings.authkey
-        if settings.initializer is not None:
-            function, arguments = settings.initializer
+        initializer, authkey = pickle.loads(argument)
+        if authkey is not None:
+            importlib.import_module("multiprocessing.process").current_process().authkey = authkey
+        if initializer is not None:
+            function, arguments = initializer
             args, kwargs = decode(arguments, [])
             desk.functions.get(0, function)(*args, **kwargs)
         desk.reply(wire.READY, 0)

@@ -24,7 +24,7 @@ def run_items(
             # What came before an error is in the list already, and the iterator goes on behind it: so nothing is
             # spent on the items that go well, which are all but a few.
             values.extend(results)
-        except Exception as error:  # noqa: BLE001 - the item's own
+        except Exception as error:
             errors[len(values)] = error
         else:
             if len(values) >= count:

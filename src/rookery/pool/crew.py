@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from rookery.pool.engine import Engine
     from rookery.pool.events import Kind
     from rookery.pool.member import Member
+    from rookery.pool.one_task import Task
     from rookery.pool.settings import PoolSettings
     from rookery.pool.starter import Starter
-    from rookery.pool.task import Task
 
 _log = logging.getLogger("rookery.pool")
 _FREEZE_LOOKS = 200
@@ -168,7 +168,8 @@ class Crew:
         assert member.handle is not None
         status = member.handle.status
         assert status is not None
-        was_wanted = bool(member.retires) or member.killed_for is not None
+        why = member.retires  # before the engine sets it
+        was_wanted = bool(why) or member.killed_for is not None
         self._last_words = member.last_words
         victims = self.engine.lose(member)
         if member.state is State.RUNNING:
@@ -176,11 +177,11 @@ class Crew:
         for task in victims:
             self._fail(member, task, status)
         self.spawn(self._tidy(member))
-        if not member.is_ready and not member.retires:
+        if not member.is_ready and not why:
             died = _with_lines(f"it {status} before it was ready", member.last_words)
             self._start_failed(member, member.start_error or WorkerStartFailed("a worker could not start", why=died))
             return
-        self._emit("worker_exited", member, member.retires or str(status), member.killed_for)
+        self._emit("worker_exited", member, why or member.reason or str(status), member.killed_for)
         if was_wanted or member.done:
             self._sizer.worked(member.ready_at)
         else:

@@ -19,12 +19,12 @@ from rookery.pool import wire
 from rookery.pool.chunk import packed, run_chunk, unpacked
 from rookery.pool.functions import FunctionBook
 from rookery.pool.future import PoolFuture
+from rookery.pool.one_task import Task
 from rookery.pool.pickling import encode
 from rookery.pool.queue import TaskQueue
 from rookery.pool.segments import Lender
 from rookery.pool.settle import is_quiet, settle
 from rookery.pool.status import Ledger
-from rookery.pool.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

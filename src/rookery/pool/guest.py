@@ -8,11 +8,11 @@ Classes that came from the submitter are remembered, so that results name them i
 from __future__ import annotations
 
 import builtins
-import hashlib
 import importlib
 import io
 import pickle
 import weakref
+from _blake2 import blake2b
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -136,4 +136,4 @@ def _token(value: Any) -> object:
         stream = importlib.import_module("rookery.pool.by_value").dumps(value)
     except Exception:  # anything: the submitter's value is then always taken
         return object()
-    return hashlib.blake2b(stream, digest_size=16).digest()
+    return blake2b(stream, digest_size=16).digest()

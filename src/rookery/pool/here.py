@@ -6,5 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rookery.pool.child import Desk
+    from rookery.pool.script_serving import Serving
 
 desk: Desk | None = None
+"""Of a worker that runs functions."""
+serving: Serving | None = None
+"""Of a script that serves tasks."""

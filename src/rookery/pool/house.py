@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from rookery.pool.future import LoopFuture, PoolFuture
     from rookery.pool.member import Member
+    from rookery.pool.one_task import Task
     from rookery.pool.settings import PoolSettings
     from rookery.pool.settle import Answer
     from rookery.pool.starter import Starter
-    from rookery.pool.task import Task
 
 _SHUT_DOWN = "cannot schedule new futures after shutdown"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from rookery.errors import UsageError
 from rookery.pool.future import PoolFuture
+from rookery.pool.one_task import name_of
 from rookery.pool.progress_bar import ProgressBar
-from rookery.pool.task import name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence

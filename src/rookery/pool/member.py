@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from rookery.lifecycle.state import Event
+    from rookery.pool.one_task import Task
     from rookery.pool.segments import Lender, Loan
     from rookery.pool.starter import RunningWorker
-    from rookery.pool.task import Task
 
 _LARGEST_KNOWN = 5000
 _F_ADD_SEALS, _SEALS = 1033, 2 | 4
@@ -159,7 +159,7 @@ class Member:
 
     def _announce(self, loan: Loan) -> int:
         """Send the descriptor ahead of the packet that needs it: tasks are read without looking for descriptors."""
-        socket.send_fds(self.replies, [wire.FRAME.pack(loan.number, wire.LENT, 0, 0.0, 0.0)], [loan.fd])
+        wire.send(self.replies, wire.FRAME.pack(loan.number, wire.LENT, 0, 0.0, 0.0), loan.fd)
         return loan.number
 
     def give_back(self) -> None:

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from rookery._base.clock import SystemClock
-from rookery.pool.child import WorkerSettings
 from rookery.pool.member import Member
 from rookery.pool.nursery import Nursery
 from rookery.pool.pickling import encode_whole
@@ -35,7 +34,7 @@ class NurseryStarter:
         # Only where it is loaded already: then who uses it here may use it in a task.
         multiprocessing = sys.modules.get("multiprocessing.process")
         authkey = bytes(multiprocessing.current_process().authkey) if multiprocessing is not None else None
-        self._argument = pickle.dumps(WorkerSettings(settings.name, initializer, authkey))
+        self._argument = pickle.dumps((initializer, authkey))
 
     def new_member(self, name: str) -> Member:
         """See Starter."""

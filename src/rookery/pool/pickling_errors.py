@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from rookery.errors import RemoteError, RookeryError
@@ -134,9 +134,14 @@ def _text(error: BaseException) -> str:
         return "(its text cannot be had)"
 
 
+def _printing() -> Any:
+    """The module that prints tracebacks: needed when something fails, and long to import."""
+    return importlib.import_module("traceback")
+
+
 def _traceback(error: BaseException) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, _without_ours(error.__traceback__))
+        lines = _printing().format_exception(type(error), error, _without_ours(error.__traceback__))
     except Exception:  # whatever the exception's own methods raise
         lines = [f"{type(error).__name__}: {_text(error)}\n"]
     text = "".join(lines)

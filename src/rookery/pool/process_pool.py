@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import weakref
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from rookery.errors import UsageError
 from rookery.lifecycle.stop import GRACE_POOL_WORKER
-from rookery.pool.calls import Calls, TaskOptions
+from rookery.pool.calls import TaskOptions
 from rookery.pool.house import House
+from rookery.pool.process_calls import ProcessCalls
 from rookery.pool.script_settings import ScriptSettings
 from rookery.pool.settings import PoolSettings
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _CLOSE_LOOK = 0.01
 
 
-class ProcessPool(Calls, Executor):
+class ProcessPool(ProcessCalls, Executor):
     """Runs tasks in worker processes; a concurrent.futures.Executor, and the same for asyncio.
 
     A worker that dies fails the task that it was at, and no other; it is replaced, and the pool is never broken.
@@ -102,7 +103,7 @@ class ProcessPool(Calls, Executor):
         )
         options = TaskOptions(timeout=task_timeout, retries=retries)
         self._house = house = _house(settings)
-        Calls.__init__(self, house.engine, options)
+        ProcessCalls.__init__(self, house.engine, options)
         # Who forgets a pool without closing it gets what he has asked for, and then its processes go.
         weakref.finalize(self, house.shut).atexit = False
         if settings.min_workers:

@@ -16,5 +16,7 @@ def report_progress(value: Any) -> None:
     """
     if here.desk is not None:
         here.desk.report(value)
+    elif here.serving is not None:
+        here.serving.report(value)
     else:
         report(value)

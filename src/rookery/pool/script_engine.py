@@ -9,10 +9,9 @@ from rookery._base.framing import MAX_FRAME
 from rookery.errors import PoolClosed, RookeryError, TaskNotSent, UsageError
 from rookery.pool import wire
 from rookery.pool.engine import Engine
+from rookery.pool.one_task import Task
 from rookery.pool.script_codec import PreparedCodec
 from rookery.pool.script_member import ScriptMember
-from rookery.pool.script_words import Words
-from rookery.pool.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from rookery.pool.calls import TaskOptions
     from rookery.pool.future import LoopFuture, PoolFuture
     from rookery.pool.member import Member
-    from rookery.pool.script_words import Said
+    from rookery.pool.script_words import Said, Words
     from rookery.pool.settle import Answer
 
 _PLAIN_NAME = "message"
@@ -40,9 +39,10 @@ class ScriptEngine(Engine):
     # -- taking tasks on --------------------------------------------------------------------------------------------
 
     def chunk(
-        self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]
+        self, function: Callable[..., Any], items: Sequence[Any], *, are_single: bool
     ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """See Chunks."""
+        del function, items, are_single
         raise UsageError("a script gets its items one by one", hint="leave chunksize out")
 
     def enqueue(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rookery.pool.starter import Starter
 
 
+_NOT_OURS: list[object] = []
+
+
 class ScriptDrivers(Drivers):
     """The pool's thread alone reads: it has the channels."""
 
@@ -59,6 +62,13 @@ class ScriptHouse(House):
     def _new_starter(self) -> Starter:
         self._starter = ScriptStarter(self.settings, self.engine)
         return self._starter
+
+    def leave_to_parent(self) -> None:
+        """See House."""
+        # Not to be collected here: what runs in the parent's loop would be ended in the middle.
+        _NOT_OURS.append((self._crew, self._starter))
+        self._starter = None
+        super().leave_to_parent()
 
     def output(self, worker: str) -> WorkerOutput:
         """What the worker of that name has printed, or had when it ended. Raises UsageError for an unknown one."""

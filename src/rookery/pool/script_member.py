@@ -17,10 +17,10 @@ from rookery.worker.tail import Tail
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from rookery.pool.one_task import Task
     from rookery.pool.script_engine import ScriptEngine
     from rookery.pool.script_handle import ScriptHandle
     from rookery.pool.segments import Lender
-    from rookery.pool.task import Task
 
 _KEPT = 64 * 1024
 _LAST_LINES = 10
@@ -98,7 +98,7 @@ class ScriptMember(Member):
         self.sent[task.number] = task
         self._began = monotonic()
         self._unwritten = task
-        if asyncio._get_running_loop() is self.loop:
+        if asyncio._get_running_loop() is self.loop:  # noqa: SLF001 - None where there is none
             self._write(task)
         else:
             self.loop.call_soon_threadsafe(self._write, task)

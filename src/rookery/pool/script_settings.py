@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
@@ -11,6 +10,7 @@ from rookery.pool.settings import PoolSettings
 from rookery.worker.targets import target_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
 Protocol = Literal["rookery", "plain"]

@@ -37,7 +37,7 @@ class ScriptStarter:
         return member
 
     async def start(self, member: Member) -> ScriptHandle:
-        """See Starter. It is not ready yet; but a Node script of the plain protocol has nothing to say before its task."""
+        """See Starter. A Node script of the plain protocol has no word for it: it is ready at once."""
         assert isinstance(member, ScriptMember)
         settings, engine = self._settings, self._engine
         worker = await fork(

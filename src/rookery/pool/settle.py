@@ -15,7 +15,7 @@ from rookery.pool.pickling import decode, decode_error
 if TYPE_CHECKING:
     from rookery.pool.engine import Engine
     from rookery.pool.events import Kind
-    from rookery.pool.task import Task
+    from rookery.pool.one_task import Task
 
 _log = logging.getLogger("rookery.pool")
 _PICKLE = 0x80

@@ -226,8 +226,12 @@ class ThreadCore(ABC):
     def _send_more(self) -> None:
         """Each that looks sends the next, as long as there is something to do."""
         crew = self.crew
-        if crew.idle and not crew.woken and len(self.queue):
+        if crew.woken or not len(self.queue):
+            return
+        if crew.idle:
             crew.wake_one()
+        elif len(crew.members) < crew.maximum:
+            self._fit(monotonic())
 
     def _count(self, now: float) -> None:
         self.ledger.workers(sum(member.is_ready for member in self.crew.members), now)

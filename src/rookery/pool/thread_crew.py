@@ -22,7 +22,8 @@ _log = logging.getLogger("rookery.pool")
 
 class Crew:
     """members: those that work, the oldest first; idle: those without a task, the last one first to be woken;
-    woken: how many of them are on their way; given_up: those that still run a task nobody waits for. make: a new member, not started.
+    woken: how many are on their way to a task; given_up: those that still run one nobody waits for. make: a new member,
+    not started.
     """
 
     def __init__(self, settings: ThreadSettings, make: Callable[[str, int], Member]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rookery.pool.task import name_of
+from rookery.pool.one_task import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

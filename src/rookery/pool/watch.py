@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rookery.pool.crew import Crew
     from rookery.pool.engine import Engine
     from rookery.pool.member import Member
-    from rookery.pool.task import Task
+    from rookery.pool.one_task import Task
 
 _LOOK_EVERY = 0.002
 _MEMORY_EVERY = 1.0

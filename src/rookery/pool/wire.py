@@ -10,8 +10,7 @@ Moments are those of the machine's monotonic clock, which all processes share.
 
 from __future__ import annotations
 
-import array
-import socket
+import _socket
 import struct
 from typing import TYPE_CHECKING
 
@@ -52,19 +51,26 @@ INLINE = 32 * 1024
 READ = 64 * 1024
 
 
-_SPACE = socket.CMSG_SPACE(4)
+_FD = struct.Struct("i")
+_SPACE = _socket.CMSG_SPACE(_FD.size)
+_RIGHTS = _socket.SOL_SOCKET, _socket.SCM_RIGHTS
 
 
-def receive(connection: socket.socket, size: int, flags: int = 0) -> tuple[bytes, list[int]]:
-    """Bytes and the descriptors that came with them; socket.recv_fds does not pass its flags on."""
+def receive(connection: _socket.socket, size: int, flags: int = 0) -> tuple[bytes, list[int]]:
+    """Bytes, and the descriptors that came with them; socket.recv_fds does not pass its flags on."""
     data, ancillary, _, _ = connection.recvmsg(size, _SPACE, flags)
-    if not ancillary:
-        return data, []
-    fds = array.array("i")
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-    return data, list(fds)
+    fds = [
+        _FD.unpack_from(content, start)[0]
+        for level, kind, content in ancillary
+        if (level, kind) == _RIGHTS
+        for start in range(0, len(content) - _FD.size + 1, _FD.size)
+    ]
+    return data, fds
+
+
+def send(connection: _socket.socket, data: bytes, fd: int) -> int:
+    """Send bytes and a descriptor; how many bytes went."""
+    return connection.sendmsg([data], [(*_RIGHTS, _FD.pack(fd))])
 
 
 def described(number: int, size: int, offsets: Sequence[tuple[int, int]]) -> bytes:

@@ -118,7 +118,7 @@ class _LoopsOwn:
         self._readiness = readiness
 
     def __del__(self) -> None:
-        self._readiness.close()
+        pass
 
 
 class LoopReadiness:

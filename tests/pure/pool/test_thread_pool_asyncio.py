@@ -11,8 +11,7 @@ import pytest
 
 from capabilities import DEADLINE
 from rookery.errors import PoolClosed, TaskTimeout
-from rookery.pool.thread_here import report
-from rookery.pool.thread_pool import ThreadPool
+from rookery.pool import ThreadPool, report_progress
 from rookery.testing import wait_until
 
 
@@ -109,7 +108,7 @@ async def test_progress_comes_in_the_loop_before_the_result():
 
     def work():
         for step in range(3):
-            report(step)
+            report_progress(step)
         return 3
 
     async with ThreadPool(1) as pool:

@@ -11,7 +11,7 @@ import pytest
 
 from capabilities import DEADLINE
 from rookery.errors import PoolClosed, PoolError
-from rookery.pool.thread_pool import ThreadPool
+from rookery.pool import ThreadPool
 from rookery.testing import wait_until
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from capabilities import DEADLINE
 from rookery.errors import PoolClosed, TaskTimeout
-from rookery.pool.thread_pool import ThreadPool
+from rookery.pool import ThreadPool
 from rookery.testing import wait_until
 
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 import pytest
 
 from capabilities import DEADLINE
+from rookery import ThreadWorker
 from rookery.errors import ChannelTimeout, Disconnected, UsageError
-from rookery.pool.thread_worker import ThreadWorker
 from rookery.testing import wait_until
 
 

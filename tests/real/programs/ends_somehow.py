@@ -1,4 +1,4 @@
-"""A program with a child that ends in the way that argv[1] names. argv[2]: what the child's tree has in its environment."""
+"""A program with a child that ends in the way argv[1] names. argv[2]: what the tree has in its environment."""
 
 import asyncio
 import os

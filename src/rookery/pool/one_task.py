@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Task:
     """Guarded by the engine's lock.
 
-    call: the function; function, definition: its number and pickle; payload: what follows the header of its packet; loan: the
+    call: the function (or the name); function, definition: its number and pickle; payload: what follows the header of its packet; loan: the
     segment that holds the payload, or None; parts: a copy of what is in the segment, where it may be wanted again;
     member: the worker it was sent to, None while it waits; was_defined: whether it took the function along; settled:
     whether its future has its result, or is about to.
@@ -39,7 +39,7 @@ class Task:
         payload: bytes,
         options: TaskOptions,
         future: PoolFuture[Any] | LoopFuture[Any],
-        call: Callable[..., Any],
+        call: Callable[..., Any] | str,
     ) -> None:
         self.number = number
         self.function = function
