@@ -59,6 +59,30 @@ def pools():
     return python
 
 
+def servers():
+    """The folder of the programs of other servers, with a Python that has them. Raises Missing."""
+    folder = os.path.join(KEPT, "servers")
+    programs, done = os.path.join(folder, "bin"), os.path.join(folder, "installed")
+    if not os.path.exists(done):
+        venv.create(folder, with_pip=True, clear=True)
+        names = ["uvicorn", "uvloop", "httptools", "gunicorn", "uvicorn-worker", "granian", "hypercorn"]
+        names += ["starlette", "msgspec", "cloudpickle", "a2wsgi"]
+        python = os.path.join(programs, "python")
+        _install([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *names])
+        subprocess.run([python, "-m", "compileall", "-q", folder], check=False, stdout=subprocess.DEVNULL)
+        with open(done, "wb"):
+            pass
+    return programs
+
+
+def node():
+    """The path of ``node``. Raises Missing."""
+    path = shutil.which("node")
+    if path is None:
+        raise Missing(NOT_INSTALLED)
+    return path
+
+
 def node_pools():
     """The folder of Node's modules, with its pools. Raises Missing."""
     prefix = os.path.join(KEPT, "npm")

@@ -31,6 +31,24 @@ def children(parent, name):
     return found
 
 
+def descendants(parent):
+    """The pids of all that came from it and are no zombies."""
+    found, new = set(), {parent}
+    while new:
+        new = {child for pid in new for child in _all_children(pid)} - found
+        found |= new
+    return {pid for pid in found if is_alive(pid)}
+
+
+def command(pid):
+    """Its arguments, by blanks; nothing when it has gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def is_alive(pid):
     """Whether the process exists and is no zombie."""
     try:
@@ -38,6 +56,15 @@ def is_alive(pid):
             return file.read().rpartition(b")")[2].split()[0] != b"Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _all_children(parent):
+    found = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in _threads(parent):
+            with contextlib.suppress(FileNotFoundError), open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
+                found.update(map(int, file.read().split()))
+    return found
 
 
 def _threads(pid):

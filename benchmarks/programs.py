@@ -28,13 +28,21 @@ def process_program():
     return built
 
 
+def cluster_client():
+    """The program of c/cluster_client.c; there is no such benchmark without a compiler."""
+    built = _built(os.path.join(HERE, "c", "cluster_client.c"), "cluster_client")
+    if built is None:
+        sys.exit("this benchmark needs a C compiler")
+    return built
+
+
 def _built(source, name):
     built, compiler = os.path.join(KEPT, name), shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         return None
     os.makedirs(KEPT, exist_ok=True)
     if not os.path.exists(built) or os.path.getmtime(built) < os.path.getmtime(source):
-        subprocess.run([compiler, "-O2", "-o", built, source], check=True)
+        subprocess.run([compiler, "-O2", "-o", built, source, "-lm"], check=True)
     return built
 
 

@@ -40,6 +40,10 @@ RookeryError
 │   ├── WorkerStartFailed       no worker can be started
 │   ├── TaskNotSent             it cannot be pickled here, or unpickled there
 │   └── ResultNotSent           the result cannot be pickled there, or unpickled here
+├── ClusterError                a cluster could not do what it was asked for
+│   ├── BindFailed              it cannot listen there
+│   ├── WorkerNotReady          a worker did not come up
+│   └── ReloadFailed            new workers did not come up; the old ones go on
 └── ControlError                a request to the manager was not fulfilled
     ├── NoManager               no manager runs and none was to be started
     ├── NothingMatched          no app matched the selector
@@ -89,6 +93,10 @@ from rookery.errors.process import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rookery.errors.cluster import BindFailed as BindFailed
+    from rookery.errors.cluster import ClusterError as ClusterError
+    from rookery.errors.cluster import ReloadFailed as ReloadFailed
+    from rookery.errors.cluster import WorkerNotReady as WorkerNotReady
     from rookery.errors.pool import PoolClosed as PoolClosed
     from rookery.errors.pool import PoolError as PoolError
     from rookery.errors.pool import PoolFull as PoolFull
@@ -99,7 +107,9 @@ if TYPE_CHECKING:
     from rookery.errors.pool_workers import WorkerStartFailed as WorkerStartFailed
 
 __all__ = [
+    "BindFailed",
     "ChannelTimeout",
+    "ClusterError",
     "CommandNotExecutable",
     "CommandNotFound",
     "ConfigError",
@@ -126,6 +136,7 @@ __all__ = [
     "ProcessEnded",
     "ProcessFailed",
     "ProcessNotFound",
+    "ReloadFailed",
     "RemoteError",
     "ResourcesExhausted",
     "ResultNotSent",
@@ -143,18 +154,23 @@ __all__ = [
     "WaitExpired",
     "WorkerDied",
     "WorkerLost",
+    "WorkerNotReady",
     "WorkerStartFailed",
 ]
 
-# Read when first asked for: they need pickle, which the command line and the keeper do without.
+# Read when first asked for: the command line and the keeper do without them, and without what they need.
 _LATER = {
+    "BindFailed": "cluster",
+    "ClusterError": "cluster",
     "PoolClosed": "pool",
     "PoolError": "pool",
     "PoolFull": "pool",
+    "ReloadFailed": "cluster",
     "ResultNotSent": "pool",
     "TaskNotSent": "pool",
     "TaskTimeout": "pool",
     "WorkerDied": "pool_workers",
+    "WorkerNotReady": "cluster",
     "WorkerStartFailed": "pool_workers",
 }
 

@@ -66,6 +66,7 @@ class Calls:
     def __init__(self, pool: Pooled, options: TaskOptions) -> None:
         self._pool = pool
         self._options = options
+        self._of: Calls | None = None
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]:
         """Let a worker call ``fn(*args, **kwargs)``; the future has the result, or what it raised.
@@ -82,7 +83,9 @@ class Calls:
 
         Cancelling what awaits it ends the task also where it runs. Raises PoolClosed and PoolFull.
         """
-        future: LoopFuture[T] = LoopFuture(self._pool, loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        future: LoopFuture[T] = LoopFuture(loop=loop)
+        future.pool, future.home, future.task = self._pool, loop, None
         self._pool.enqueue(fn, args, kwargs, self._options, future)
         return future
 
@@ -124,11 +127,13 @@ class Calls:
         ``pool.options(timeout=5, priority=1).submit(fn)``
         """
         try:
-            return self._with(replace(self._options, **changes))
+            calls = self._with(replace(self._options, **changes))
         except TypeError:
             known = TaskOptions.__dataclass_fields__
             unknown = ", ".join(name for name in changes if name not in known)
             raise UsageError(f"a task has no option {unknown}", hint=f"one of: {', '.join(known)}") from None
+        calls._of = self  # a pool that is still used this way is not one that was forgotten
+        return calls
 
     def _with(self, options: TaskOptions) -> Calls:
         return Calls(self._pool, options)

@@ -8,6 +8,7 @@ latency of a pool's first task, so they are few and small.
 from __future__ import annotations
 
 import _socket
+import errno
 import importlib
 import mmap
 import os
@@ -17,7 +18,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rookery.errors import ResultNotSent, TaskNotSent
+from rookery.errors import ResultNotSent, RookeryError, TaskNotSent
 from rookery.pool import here, wire
 from rookery.pool.functions_guest import Functions, FunctionUnknown
 from rookery.pool.pickling import decode, encode, encode_error
@@ -26,6 +27,7 @@ from rookery.pool.segments import Borrower, Lender
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+    from typing import NoReturn
 
 _LARGEST_PACKET = 1 << 20
 _KEEP = 64 * 1024 * 1024
@@ -45,6 +47,28 @@ class Desk:
         """The descriptors of segments that the parent has lent and no task has asked for yet, by number."""
         self.number = 0
         self.leaves = False
+        self._mask: set[signal.Signals | int] = set()
+        os.register_at_fork(before=self._hold, after_in_parent=self._go_on, after_in_child=self._is_copied)
+
+    def _hold(self) -> None:
+        """A SIGTERM that comes to a copy before it has its own way to end is to end it all the same."""
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def _go_on(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def _is_copied(self) -> None:
+        """A task has forked: the copy is no worker. It has neither our connections nor our way to end."""
+        if here.desk is not self:
+            self._go_on()
+            return
+        here.desk = None
+        for fd in (self.tasks.detach(), self.replies.detach(), *self.waiting.values()):
+            close_quietly(fd)
+        self.waiting.clear()
+        if signal.getsignal(signal.SIGTERM) is _leave:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._go_on()
 
     def reply(self, kind: int, number: int, payload: bytes = b"", began: float = 0.0, ended: float = 0.0) -> None:
         """Send one frame to the parent."""
@@ -63,7 +87,12 @@ class Desk:
             self.replies.sendall(wire.FRAME.pack(number, wire.RESULT, len(stream), began, ended) + stream)
             return
         self._hear(is_patient=False)  # what the parent gave back can be used again
-        loan = self.lender.lend([stream, *buffers])
+        try:
+            loan = self.lender.lend([stream, *buffers])
+        except (RookeryError, OSError) as error:
+            failed = ResultNotSent("there is no shared memory for the result", why=_told(error))
+            self.fail(number, _caused(failed, error), began, ended)
+            return
         where = wire.described(loan.number, loan.size, loan.offsets)
         frame = wire.FRAME.pack(number, wire.RESULT_BESIDE, len(where), began, ended) + where
         sent = wire.send(self.replies, frame, loan.fd)
@@ -85,6 +114,9 @@ class Desk:
         number, size, offsets = wire.parts_of(where)
         while number not in self.waiting:
             self._hear(is_patient=True)
+        if self.waiting[number] < 0:
+            del self.waiting[number]
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return self.borrower.take(self.borrower.borrow(number, self.waiting.pop(number), size), offsets)
 
     def give_back(self) -> None:
@@ -106,12 +138,12 @@ class Desk:
             number, kind, _, _, _ = wire.FRAME.unpack(head)
             if kind == wire.RELEASED:
                 self.lender.give_back(number)
-            elif kind == wire.LENT and fds:
-                self.waiting[number] = fds[0]
+            elif kind == wire.LENT:
+                self.waiting[number] = fds[0] if fds else -1  # this process has no room for one more
                 if is_patient:
                     return
             elif kind == wire.WITHDRAWN and number in self.waiting:
-                os.close(self.waiting.pop(number))
+                close_quietly(self.waiting.pop(number))
 
     def _exactly(self, count: int) -> bytes:
         found = b""
@@ -137,11 +169,15 @@ def main(fds: list[int], argument: bytes) -> None:
             function, arguments = initializer
             args, kwargs = decode(arguments, [])
             desk.functions.get(0, function)(*args, **kwargs)
+            if here.desk is not desk:
+                _end_copy()
         desk.reply(wire.READY, 0)
         _work(desk)
     except (BrokenPipeError, ConnectionResetError):  # the parent is gone
         return
     except BaseException as error:
+        if here.desk is not desk:  # a copy that a task has made by fork: its end is its own
+            raise
         if isinstance(error, SystemExit) and desk.leaves:
             return
         desk.reply(wire.START_FAILED, 0, encode_error(error))
@@ -195,11 +231,15 @@ def _work(desk: Desk) -> None:
 def _run(desk: Desk, number: int, began: float, call: Callable[..., Any], args: Any, kwargs: Any) -> None:
     try:
         value = call(*args, **kwargs)
+        if here.desk is not desk:
+            _end_copy()
     except SystemExit as error:
-        if desk.leaves:
+        if desk.leaves or here.desk is not desk:
             raise
         desk.fail(number, error, began, monotonic())
     except BaseException as error:
+        if here.desk is not desk:
+            raise
         desk.fail(number, error, began, monotonic())
     else:
         desk.give(number, value, began, monotonic())
@@ -212,6 +252,19 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
         desk.leaves = True
         if not desk.number:
             raise SystemExit(0)
+
+
+def _end_copy() -> NoReturn:
+    """A task has forked, and both have returned: the copy ends here, as if it had come to its program's end."""
+    raise SystemExit(0)
+
+
+def close_quietly(fd: int) -> None:
+    """Close it; a task may have done so, and -1 is none."""
+    try:
+        os.close(fd)
+    except OSError:
+        return
 
 
 def _told(error: BaseException) -> str:

@@ -9,10 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rookery._os import kernel
-from rookery.errors import RookeryError, TaskTimeout, WorkerDied, WorkerStartFailed
+from rookery.errors import RookeryError, WorkerDied, WorkerStartFailed
 from rookery.lifecycle.state import Event, State
 from rookery.lifecycle.stop import SIGKILL, StopPlan
-from rookery.pool.settle import give
 from rookery.pool.sizing import SizeFacts, Sizer
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from rookery.lifecycle.exit import ExitStatus
     from rookery.pool.drivers import Drivers
     from rookery.pool.engine import Engine
-    from rookery.pool.events import Kind
     from rookery.pool.member import Member
     from rookery.pool.one_task import Task
     from rookery.pool.settings import PoolSettings
@@ -44,6 +42,7 @@ class Crew:
         self.members: dict[int, Member] = {}
         self.replaced: dict[int, int] = {}
         self.is_closing = False
+        self.is_terminated = False
         self.asked = 0
         self._sizer: Sizer[Member] = Sizer(idle_timeout=settings.idle_timeout)
         self._timer: asyncio.TimerHandle | None = None
@@ -66,10 +65,19 @@ class Crew:
                         self._sizer.worked(member.ready_at)
             facts = self._facts()
             plan = self._sizer.how_many(now, facts)
-            new = [self._new_member() for _ in range(plan.start)]
+            new: list[Member] = []
+            failed: OSError | None = None
+            try:
+                for _ in range(plan.start):
+                    new.append(self._new_member())
+            except OSError as error:
+                failed = error
             self.asked = max(0, self.asked - plan.start)
         for member in new:
             self.spawn(self._start(member))
+        if failed is not None:
+            self._start_failed(None, WorkerStartFailed("a worker could not be started", why=str(failed)))
+            return
         for member in (*plan.stop, *plan.retire):
             self.engine.retire(member, "more workers than are needed")
         if plan.gave_up:
@@ -104,14 +112,12 @@ class Crew:
     def _give_up(self, why: str) -> None:
         engine = self.engine
         with engine.lock:
-            tasks = [task for task in engine.queue.drain() if not task.settled]
-            for task in tasks:
-                engine.finish(task)
-                engine.ledger.failed()
-        told = _with_lines(why, "" if self._last_words in why else self._last_words)
-        for task in tasks:
-            give(task, None, WorkerStartFailed("no worker of the pool can be started", why=told))
-        engine.check_drained()
+            told = _with_lines(why, "" if self._last_words in why else self._last_words)
+            for task in engine.queue.drain():
+                if not task.settled:
+                    engine.fail(task, WorkerStartFailed("no worker of the pool can be started", why=told))
+            engine.room.notify_all()
+        engine.settle()
 
     # -- starting ---------------------------------------------------------------------------------------------------
 
@@ -152,10 +158,11 @@ class Crew:
             self.engine.add(member)
             self.size()
 
-    def _start_failed(self, member: Member, error: BaseException) -> None:
+    def _start_failed(self, member: Member | None, error: BaseException) -> None:
         told = str(error) or type(error).__name__
         _log.warning("a worker of the pool could not be started: %s", told)
-        self._emit("worker_exited", member, told, error)
+        if member is not None:
+            self._emit("worker_exited", member, told, error)
         self._sizer.start_failed(monotonic(), told)
         self.size()
 
@@ -202,17 +209,14 @@ class Crew:
         with engine.lock:
             if task.settled:
                 return
-            if task.attempts <= task.options.retries:
-                engine.ledger.retried()
+            at, began = member.at_work()
+            began = began if at == task.number else 0.0
+            if task.attempts <= task.options.retries and not self.is_terminated:
+                engine.ledger.retried(*((began - task.queued_at, monotonic() - began) if began else ()))
                 engine.again(task, str(error), error)
                 return
-            engine.finish(task)
-            is_late = isinstance(error, TaskTimeout)
-            (engine.ledger.timed_out if is_late else engine.ledger.failed)()
-        if engine.listeners.tasks:
-            kind: Kind = "task_timed_out" if is_late else "task_failed"
-            engine.listeners.emit(kind, monotonic(), task=task.name, worker=member.name, error=error)
-        give(task, None, error)
+            engine.fail(task, error, member.name, began)
+        engine.settle()
 
     async def _tidy(self, member: Member) -> None:
         """Nothing that its tasks have started outlives a worker."""
@@ -262,24 +266,26 @@ class Crew:
         It is stopped first: looked at while it runs it could be at the next task when the signal comes.
         """
         handle = member.handle
-        if handle is None or member.killed_for is not None or not handle.signal(signal.SIGSTOP):
-            return
-        for _ in range(_FREEZE_LOOKS):
-            facts = kernel.facts(handle.pid)
-            if facts is None or facts.state in "TtZX":
-                break
-            await asyncio.sleep(_FREEZE_PAUSE)
-        with self.engine.lock:
-            is_at_it = member.is_open and member.at_work()[0] == task.number and task.number in member.sent
+        while task.number in member.sent:
+            if handle is None or member.killed_for is not None or not handle.signal(signal.SIGSTOP):
+                return
+            for _ in range(_FREEZE_LOOKS):
+                facts = kernel.facts(handle.pid)
+                if facts is None or facts.state in "TtZX":
+                    break
+                await asyncio.sleep(_FREEZE_PAUSE)
+            with self.engine.lock:
+                is_at_it = member.is_open and member.at_work()[0] == task.number and task.number in member.sent
+                if is_at_it:
+                    member.killed_for = error
             if is_at_it:
-                member.killed_for = error
-        if is_at_it:
-            await self.kill(member)
-        else:
+                await self.kill(member)
+                return
             handle.signal(signal.SIGCONT)
+            await asyncio.sleep(_FREEZE_PAUSE)  # it has read the task, and is about to begin it; or it is done
 
-    async def kill_for_memory(self, member: Member, reason: str) -> None:
-        """Kill a worker that is beyond its limit, whatever it is at."""
+    async def kill_for(self, member: Member, reason: str) -> None:
+        """Kill a worker, whatever it is at."""
         member.reason = reason
         await self.kill(member)
 
@@ -294,8 +300,11 @@ class Crew:
                 self.spawn(self.kill(member))
             else:
                 self.engine.retire(member, "the pool is closed")
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._tasks or self.members:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            else:  # that one is spent is told a turn later
+                await asyncio.sleep(_FREEZE_PAUSE)
         await self.starter.close()
         self.drivers.close()
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from rookery.pool.interrupts import NoInterrupts
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -28,7 +30,12 @@ class Drivers:
         self._own = own
         self._members: dict[Member, asyncio.AbstractEventLoop | None] = {}
         """Who is open, and the loop of a caller that has its reader, or None."""
-        self.home: asyncio.AbstractEventLoop | None = None
+        engine.home = None
+
+    @property
+    def home(self) -> asyncio.AbstractEventLoop | None:
+        """The loop of the caller who reads, None for the pool's own thread."""
+        return self._engine.home  # type: ignore[no-any-return]
 
     def takes_over(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
         """See Hooks."""
@@ -37,27 +44,30 @@ class Drivers:
             return
         if home is None or self._engine.pending > 1:
             if self.home is not None:
-                self._to_thread()
+                self.to_thread()
         elif self.home is None or self.home is not home:
             self._to_loop(home)
 
     def _to_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called in that loop."""
-        self._to_thread()
-        self.home = loop
-        for member in self._members:
-            self._read_in(loop, member)
-        _call(self._own, self._stop_reading_here)
+        self.to_thread()
+        with NoInterrupts():
+            self._engine.home = loop
+            for member in self._members:
+                self._read_in(loop, member)
+            _call(self._own, self._stop_reading_here)
 
-    def _to_thread(self) -> None:
-        loop, self.home = self.home, None
-        if loop is None:
-            return
-        for member, reader in self._members.items():
-            if reader is not None:
-                self._members[member] = None
-                _unread(reader, member.replies.fileno())
-        _call(self._own, self._read_here)
+    def to_thread(self) -> None:
+        """The thread reads: a loop may stand still, or be closed, as one does that waits for us. The lock is held."""
+        with NoInterrupts():
+            loop, self._engine.home = self.home, None
+            if loop is None:
+                return
+            for member, reader in self._members.items():
+                if reader is not None:
+                    self._members[member] = None
+                    _unread(reader, member.replies.fileno())
+            _call(self._own, self._read_here)
 
     def add(self, member: Member) -> None:
         """A new worker, whose connections are open. In the pool's thread."""
@@ -66,7 +76,7 @@ class Drivers:
             if self.home is None:
                 self._own.add_reader(member.replies.fileno(), self._read_own, member)
             elif not _call(self.home, self._join, self.home, member):
-                self._to_thread()
+                self.to_thread()
 
     def _join(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
         with self._engine.lock:
@@ -94,8 +104,9 @@ class Drivers:
             member.close()
 
     def _let_go(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
-        loop.remove_reader(member.replies.fileno())
-        member.close()
+        with self._engine.lock:
+            loop.remove_reader(member.replies.fileno())
+            member.close()
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -106,23 +117,24 @@ class Drivers:
             return
         if time.monotonic() - engine.pumped_at < _BACK_OFF:
             time.sleep(_BACK_OFF)  # who submits reads too; the two would only be in each other's way
-        answers = engine.take(member)
+        engine.take(member)
         if member.is_at_end:
             self._own.remove_reader(member.replies.fileno())
-        engine.settle(answers)
+        engine.settle()
 
     def _read_for(self, loop: asyncio.AbstractEventLoop, member: Member) -> None:
         engine = self._engine
         if self.home is not loop:
             loop.remove_reader(member.replies.fileno())
             return
-        answers = engine.take(member)
-        if member.is_at_end:
-            with engine.lock:
-                loop.remove_reader(member.replies.fileno())
-                if member in self._members:
-                    self._members[member] = None
-        engine.settle(answers)
+        with NoInterrupts():
+            engine.take(member)
+            if member.is_at_end:
+                with engine.lock:
+                    loop.remove_reader(member.replies.fileno())
+                    if member in self._members:
+                        self._members[member] = None
+            engine.settle()
 
     def _read_here(self) -> None:
         with self._engine.lock:

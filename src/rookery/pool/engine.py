@@ -7,24 +7,28 @@ answers --> take() under the lock --> settle() outside of it     when it is slow
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import socket
 import threading
+from itertools import takewhile
+from pickle import dumps
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rookery.errors import PoolClosed, PoolFull, TaskNotSent
+from rookery.errors import PoolClosed, PoolFull, ResultNotSent, RookeryError, TaskNotSent, TaskTimeout
 from rookery.pool import wire
 from rookery.pool.chunk import packed, run_chunk, unpacked
+from rookery.pool.deadlines import Deadlines
 from rookery.pool.functions import FunctionBook
 from rookery.pool.future import PoolFuture
+from rookery.pool.interrupts import NoInterrupts
 from rookery.pool.one_task import Task
 from rookery.pool.pickling import encode
 from rookery.pool.queue import TaskQueue
 from rookery.pool.segments import Lender
 from rookery.pool.settle import is_quiet, settle
-from rookery.pool.status import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +38,11 @@ if TYPE_CHECKING:
     from rookery.pool.future import LoopFuture
     from rookery.pool.member import Member
     from rookery.pool.settle import Answer
+    from rookery.pool.status import Ledger
 
+_are_simple = frozenset({int, float, bool, str, bytes, type(None)}).issuperset
+_ENDS = frozenset({wire.RESULT, wire.ERROR, wire.RESULT_BESIDE})
+_NOBODY = object()
 _AHEAD = 64
 _AHEAD_TIME = 0.002
 _WEIGHT = 0.1
@@ -55,11 +63,14 @@ class Hooks:
     def is_ready(self, member: Member) -> None:
         """A worker has started, or failed to (start_error)."""
 
+    def is_garbled(self, member: Member) -> None:
+        """What comes from a worker is no answer: a task has written into its connection."""
+
     def is_spent(self, member: Member) -> None:
         """A worker retires and has done all that it was given."""
 
-    def answers(self, answers: list[Answer]) -> None:
-        """Settle these: they run code of others, and came in at a place where that must not run."""
+    def wants_settling(self) -> None:
+        """Call settle(): some of what came in runs code of others, and this is a place where that must not run."""
 
     def takes_over(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
         """A task of this kind of caller was submitted: see that somebody reads the answers."""
@@ -74,8 +85,8 @@ class Hooks:
     def wants_end(self, member: Member, task: Task) -> None:
         """Nobody wants the task that a worker is at any more."""
 
-    def has_deadline(self, task: Task) -> None:
-        """A task with a deadline was submitted."""
+    def has_deadline(self) -> None:
+        """One is due earlier than any other before."""
 
 
 class Engine:
@@ -109,10 +120,18 @@ class Engine:
         self.book = FunctionBook()
         self.lender = Lender()
         self.closed = ""
+        self.home: Any = _NOBODY
+        """The loop of the caller who reads the answers, None for the pool's own thread; see Drivers."""
         self.pending = 0
         self.limits: dict[float, int] = {}
         """The time limits of tasks that are at workers, and how many have each."""
+        self.due: Deadlines[Task] = Deadlines()
+        """When the tasks with a deadline are due."""
         self.pumped_at = 0.0
+        self.in_hand = 0
+        """What has ended, or was said, and was not told to its future yet."""
+        self._outbox: list[Answer] = []
+        self._turn = threading.Lock()
         self._numbers = itertools.count(1)
         self._run_time = 0.0
         self._window = 1
@@ -149,20 +168,28 @@ class Engine:
             raise PoolClosed(self.closed)
         try:
             number, definition = self.book.number_of(function)
-            stream, buffers = encode((args, kwargs))
+            # The most usual arguments need no more than this.
+            is_simple = not kwargs and _are_simple(map(type, args))
+            stream, buffers = (dumps((args, kwargs), 5), None) if is_simple else encode((args, kwargs))
         except Exception as error:
-            failed = TaskNotSent("the task cannot be pickled", why=f"{type(error).__name__}: {error}")
-            failed.__cause__ = error
-            future.settle(None, failed)
+            future.settle(None, _not_sent("the task cannot be pickled", error))
             return
         task = Task(next(self._numbers), number, definition, stream, options, future, function)
         if buffers or len(stream) > wire.INLINE:
-            self._beside(task, [stream, *buffers])
+            try:
+                self._beside(task, [stream, *(buffers or ())])
+            except (RookeryError, OSError) as error:  # no memory, or no descriptor
+                future.settle(None, _not_sent("there is no shared memory for the task", error))
+                return
         future.task = task
         with self.lock:
-            self._add(task, future)
+            try:
+                self._add(task, future)
+            except BaseException:
+                self._undo(task)
+                raise
         if self._unpumped >= _PUMP_EVERY:
-            self.pump(future)
+            self.pump()
 
     def _beside(self, task: Task, parts: list[Any]) -> None:
         if task.options.retries:
@@ -180,13 +207,18 @@ class Engine:
             self._wait_for_room(future)
         if self.closed:
             raise PoolClosed(self.closed)
-        self.ledger.submitted()
+        if future.home is not self.home:
+            self.hooks.takes_over(future)
         self.pending += 1
-        self.hooks.takes_over(future)
+        task.is_counted = True
+        self.ledger.submitted()
         if self.listeners.tasks:
             self.listeners.emit("task_queued", task.queued_at, task=task.name)
         if task.options.deadline is not None:
-            self.hooks.has_deadline(task)
+            first, due = self.due.next(), task.queued_at + task.options.deadline
+            self.due.set(task, due)
+            if first is None or due < first:
+                self.hooks.has_deadline()
         while self.idle and not len(self.queue):
             member = self.idle.pop()
             if member.is_idle and self._send(member, task):
@@ -196,6 +228,21 @@ class Engine:
         self._unpumped += 1
         if len(self.ready) < self.max_workers:
             self.hooks.wants_workers()
+
+    def _undo(self, task: Task) -> None:
+        """Its submission was interrupted, anywhere in the middle; the lock is held."""
+        was_sent = task.member is not None and task.number in task.member.sent
+        if task.is_counted and not task.settled and not was_sent:
+            self.queue.discard(task)
+            task.settled = True
+            self.pending -= 1
+        if not was_sent and task.loan is not None:
+            self.lender.give_back(task.loan.number)
+        for member in self.ready:
+            member.is_idle = not member.sent
+        self.idle = [member for member in self.ready if member.is_idle]
+        self.ledger.submitted(self.pending - self.ledger.pending)
+        self.check_drained()
 
     def _wait_for_room(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
         limit = self.max_queue
@@ -211,6 +258,8 @@ class Engine:
     def _send(self, member: Member, task: Task) -> bool:
         flags = wire.SAYS_BEGUN if self.listeners.tasks else 0
         if not member.send(task, self.lender, flags):
+            if not member.sent:
+                self.hooks.wants_looks()  # no memory or no descriptor for now: nothing else would try it again
             return False
         limit = task.options.timeout
         if limit is not None:
@@ -280,7 +329,8 @@ class Engine:
                 if any(one.is_idle for one in self.ready) or len(self.queue):
                     self.recall(member)
             self.feed()
-            return any(one.is_idle for one in self.ready) and any(len(one.sent) > 1 for one in self.ready)
+            waits = len(self.queue) or any(len(one.sent) > 1 for one in self.ready)
+            return bool(waits) and any(one.is_idle for one in self.ready)
 
     def send_next(self, member: Member) -> None:
         """Give a worker one task, if there is one; the lock is held."""
@@ -300,73 +350,81 @@ class Engine:
 
     # -- answers --------------------------------------------------------------------------------------------------------
 
-    def take(self, member: Member) -> list[Answer]:
-        """Read what a worker has said, and give it more to do. Settle the answers outside of the lock."""
+    def take(self, member: Member) -> bool:
+        """Read what a worker has said, and give it more to do; whether it said anything. settle() is to follow."""
         with self.lock:
             if not member.is_open:
-                return []
+                return False
             try:
                 data, fds = wire.receive(member.replies, wire.READ)
-            except BlockingIOError:
-                return []
-            except ConnectionError:
-                return []
+            except (BlockingIOError, ConnectionError):
+                return False
             if fds:
                 member.fds.extend(fds)
             if not data:
                 member.is_at_end = True
-                return []
-            answers = self._parse(member, member.rest + data if member.rest else data)
+                return False
+            self.keep(self._parse(member, member.rest + data if member.rest else data))
             member.last_reply = monotonic()
             self.fill(member)
-            if self.pending == 0:
-                self.hooks.is_drained()
-            return answers
+            return True
 
     def _parse(self, member: Member, data: bytes) -> list[Answer]:
         answers: list[Answer] = []
         view = memoryview(data)
         unpack, header = wire.FRAME.unpack_from, wire.FRAME.size
         sent, at, end = member.sent, 0, len(data)
-        done, run_time, completed = 0, self._run_time, self.ledger.completed
+        done, run_time, name = 0, self._run_time, member.name
+        waits: list[float] = []
+        runs: list[float] = []
         while end - at >= header:
             number, kind, length, began, ended = unpack(data, at)
             start = at + header
             after = start + length
-            if after > end:
+            if after > end or kind > wire.KINDS:
                 break
             at = after
-            if kind == wire.RESULT or kind == wire.ERROR or kind == wire.RESULT_BESIDE:  # noqa: PLR1714 - half the time
-                task = sent.pop(number, None)
-                if task is None:
-                    self._drop(member, kind)
-                    continue
-                done += 1
-                if ended:
-                    run_time += _WEIGHT * (min(ended - began, _LONGEST_COUNTED) - run_time)
-                if kind == wire.RESULT:
-                    member.errors_in_row = 0
-                if task.was_defined:
-                    task.was_defined = False
-                    member.knows(task.function)
-                if task.options.timeout is not None:
-                    self._unlimit(task)
-                if task.settled:
-                    self._drop(member, kind)
-                elif kind == wire.RESULT:
-                    task.settled = True
-                    self.pending -= 1
-                    completed(began - task.queued_at, ended - began)
-                    answers.append((task, kind, view[start:after], member.name, ended))
-                else:
-                    self._answered(member, task, kind, view[start:after], began, ended, answers)
-            else:
+            if kind not in _ENDS:
                 self._other(member, number, kind, view[start:after], began, answers)
+                continue
+            task = sent.pop(number, None)
+            if task is None:
+                self._drop(member, kind)
+                continue
+            done += 1
+            run = ended - began
+            if ended:
+                run_time += _WEIGHT * ((run if run < _LONGEST_COUNTED else _LONGEST_COUNTED) - run_time)
+            if task.was_defined:
+                task.was_defined = False
+                member.knows(task.function)
+            options = task.options
+            if options.timeout is not None:
+                self._unlimit(task)
+            if task.settled:
+                self._drop(member, kind)
+            elif kind == wire.RESULT:
+                task.settled = True
+                if member.errors_in_row:
+                    member.errors_in_row = 0
+                if options.deadline is not None:
+                    self.due.remove(task)
+                waits.append(began - task.queued_at)
+                runs.append(run)
+                answers.append((task, kind, view[start:after], name, ended))
+            else:
+                self._answered(member, task, kind, view[start:after], began, ended, answers)
+        if waits:
+            self.pending -= len(waits)
+            self.ledger.completed_all(waits, runs)
         member.rest = data[at:] if at < end else b""
+        if end - at >= header and unpack(data, at)[1] > wire.KINDS:
+            member.rest = b""
+            self.hooks.is_garbled(member)
         member.done += done
         if done:
             self._run_time = run_time
-            self._window = max(1, min(_AHEAD, int(_AHEAD_TIME / run_time))) if run_time > 0 else _AHEAD
+            self._window = max(1, int(_AHEAD_TIME / run_time)) if run_time > _AHEAD_TIME / _AHEAD else _AHEAD
             if self.max_tasks is not None and member.done >= self.max_tasks and not member.retires:
                 self.retire(member, f"{member.done} tasks done")
         return answers
@@ -391,10 +449,18 @@ class Engine:
             self.ledger.completed(wait, run)
         task.settled = True
         self.pending -= 1
+        self.due.remove(task)
         if kind == wire.RESULT_BESIDE:
-            number, size, offsets = wire.parts_of(payload)
             member.give_back()
-            payload = member.borrower.take(member.borrower.borrow(number, member.fds.popleft(), size), offsets)
+            number, size, offsets = wire.parts_of(payload)
+            try:
+                if not member.fds:
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # so it did not get through
+                payload = member.borrower.take(member.borrower.borrow(number, member.fds.popleft(), size), offsets)
+            except (RookeryError, OSError) as error:
+                kind, payload = wire.LOST, ResultNotSent("the result does not get here", why=str(error))
+                payload.__cause__ = error
+                self.ledger.came_to_nothing()
         answers.append((task, kind, payload, member.name, ended or began))
 
     def _drop(self, member: Member, kind: int) -> None:
@@ -427,23 +493,48 @@ class Engine:
         elif kind in (wire.READY, wire.START_FAILED):
             answers.append((member, kind, payload, member.name, began))
 
-    def settle(self, answers: list[Answer], *, inside: bool = False) -> None:
-        """Give futures their results. inside: of a caller's submit, where no code of others may run."""
-        if inside:
-            later = [one for one in answers if not is_quiet(one)]
-            if later:
-                self.hooks.answers(later)
-                answers = [one for one in answers if is_quiet(one)]
-        settle(self, answers)
+    def keep(self, answers: list[Answer]) -> None:
+        """These are to be settled; the lock is held."""
+        self.in_hand += len(answers)
+        self._outbox += answers
 
-    def pump(self, future: PoolFuture[Any] | LoopFuture[Any] | None = None) -> None:
+    def settle(self, *, inside: bool = False) -> None:
+        """Give futures their results, in the order in which they were taken: one thread at a time does so, for all.
+
+        inside: of a caller's submit, where no code of others may run.
+        """
+        while self._outbox and self._turn.acquire(blocking=False):
+            count = 0
+            try:
+                with self.lock:
+                    answers, self._outbox = self._outbox, []
+                    if inside:
+                        quiet = list(takewhile(is_quiet, answers))
+                        self._outbox = answers[len(quiet) :]
+                        answers = quiet
+                    count = len(answers)
+                settle(self, answers)
+            finally:
+                self._turn.release()
+                self.is_settled(count)
+            if inside and self._outbox:
+                self.hooks.wants_settling()
+                return
+
+    def is_settled(self, count: int = 1) -> None:
+        """So many of those in hand have been told to their futures."""
+        with self.lock:
+            self.in_hand -= count
+            self.check_drained()
+
+    def pump(self) -> None:
         """Take answers in the middle of many submits: so workers are kept busy by a caller who gives nobody a turn."""
-        self._unpumped = 0
-        self.pumped_at = monotonic()
-        for member in list(self.ready):
-            answers = self.take(member)
-            if answers:
-                self.settle(answers, inside=isinstance(future, PoolFuture))
+        with NoInterrupts():
+            self._unpumped = 0
+            self.pumped_at = monotonic()
+            for member in list(self.ready):
+                self.take(member)
+            self.settle(inside=True)
 
     # -- workers come and go ----------------------------------------------------------------------------------------------
 
@@ -474,14 +565,9 @@ class Engine:
 
     def lose(self, member: Member) -> list[Task]:
         """A worker has ended: everything it said is taken, what it had not begun goes to others; return what it was at."""
-        while True:
-            with self.lock:
-                before = len(member.rest)
-                answers = self.take(member)
-                more = bool(answers) or len(member.rest) > before
-            self.settle(answers)
-            if not more and not self._has_more(member):
-                break
+        while self.take(member) or self._has_more(member):
+            continue
+        self.settle()
         with self.lock:
             member.retires = member.retires or "it has ended"
             member.is_idle = False
@@ -489,14 +575,19 @@ class Engine:
                 self.ready.remove(member)
                 self.ledger.workers(len(self.ready), monotonic())
             self.recall(member)
-            victims = list(member.sent.values())
-            for task in victims:
+            begun = member.at_work()[0]
+            unbegun = [task for task in member.sent.values() if task.number != begun]  # read, and no more than that
+            victims = [task for task in member.sent.values() if task.number == begun]
+            for task in member.sent.values():
                 self._unlimit(task)
+                task.member = None
+            unbegun = [task for task in unbegun if not task.settled]
+            kept = {task.loan.number for task in unbegun if task.loan is not None}
             for loans in member.holds.values():
-                for number in loans:
-                    self.lender.give_back(number)
+                self.lender.give_back_all(number for number in loans if number not in kept)
             member.holds.clear()
             member.sent.clear()
+            self.queue.push_front(unbegun)
             self.feed()
             if len(self.queue):
                 self.hooks.wants_workers()
@@ -513,7 +604,11 @@ class Engine:
         task.attempts += 1
         task.member = None
         if task.parts is not None:  # the first try may have changed what it was lent
-            self._lend(task, list(task.parts))
+            try:
+                self._lend(task, list(task.parts))
+            except (RookeryError, OSError) as failed:
+                self.fail(task, _not_sent("there is no shared memory to try the task again", failed))
+                return
         if self.listeners.tasks:
             self.listeners.emit("task_retried", monotonic(), task=task.name, reason=why, error=error)
         self.queue.push_front([task])
@@ -532,7 +627,7 @@ class Engine:
 
     def withdraw(self, task: Task, *, running: bool) -> bool:
         """See Canceller."""
-        with self.lock:
+        with NoInterrupts(), self.lock:
             if task.settled:
                 return False
             member = task.member
@@ -559,14 +654,28 @@ class Engine:
         """A task ends without an answer, and its future is the caller's to settle; the lock is held."""
         task.settled = True
         self.pending -= 1
+        self.due.remove(task)
         if task.loan is not None and task.member is None:
             self.lender.give_back(task.loan.number)
+
+    def fail(self, task: Task, error: BaseException, worker: str = "", began: float = 0.0) -> None:
+        """A task ends with an error that no worker has told; settle() is to follow. The lock is held."""
+        now = monotonic()
+        self.finish(task)
+        times = (began - task.queued_at, now - began) if began else ()
+        (self.ledger.timed_out if isinstance(error, TaskTimeout) else self.ledger.failed)(*times)
+        self.keep([(task, wire.LOST, error, worker, now)])
 
     def check_drained(self) -> None:
         """Tell when nothing waits or runs."""
         with self.lock:
-            if self.pending == 0:
+            if self.is_drained:
                 self.hooks.is_drained()
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing waits or runs, and every future knows how its task ended."""
+        return not (self.pending or self.in_hand)
 
     def unbegun(self) -> int:
         """How many tasks wait at workers for long enough that another worker would be of use; the lock is held."""
@@ -583,3 +692,9 @@ class Engine:
         with self.lock:
             member = task.member
             return member is not None and member.is_open and member.at_work()[0] == task.number
+
+
+def _not_sent(what: str, error: BaseException) -> TaskNotSent:
+    failed = TaskNotSent(what, why=f"{type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed

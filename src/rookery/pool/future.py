@@ -7,6 +7,7 @@ cost on a condition that most futures never need: here it is made when somebody 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import Future
 from concurrent.futures._base import FINISHED, PENDING
@@ -15,6 +16,8 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 
 _BIRTH = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_BIRTH._at_fork_reinit)  # type: ignore[attr-defined]  # noqa: SLF001 - another thread may have held it
 """Held while a future gets its condition, or its result without one: which of them comes first is never in doubt."""
 
 
@@ -38,14 +41,15 @@ class PoolFuture(Future[T]):
 
     home = None
     """No loop is its own: it may be settled in any thread."""
+    # Lists from the birth of the condition on, under which the base uses them.
+    _waiters: Any = ()
+    _done_callbacks: Any = ()
 
     def __init__(self, pool: Canceller) -> None:
         # In place of the base's: everything but the condition.
         self._state = PENDING
         self._result: Any = None
         self._exception: BaseException | None = None
-        self._waiters: list[Any] = []
-        self._done_callbacks: list[Any] = []
         self._lazy: threading.Condition | None = None
         self._pool = pool
         self.task: Any = None
@@ -57,6 +61,7 @@ class PoolFuture(Future[T]):
             with _BIRTH:
                 condition = self._lazy
                 if condition is None:
+                    self._waiters, self._done_callbacks = [], []
                     condition = self._lazy = threading.Condition()
         return condition
 
@@ -113,11 +118,12 @@ class PoolFuture(Future[T]):
 class LoopFuture(asyncio.Future[T]):
     """The result of a task to be, for its event loop; cancelling it ends the task also where it runs."""
 
-    def __init__(self, pool: Canceller, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._pool = pool
-        self.home = loop
-        self.task: Any = None
+    # No dict for each, and no constructor of Python's own: who makes it sets them, and there may be very many.
+    __slots__ = ("home", "pool", "task")
+
+    pool: Canceller
+    home: asyncio.AbstractEventLoop
+    task: Any
 
     def cancel(self, msg: Any | None = None) -> bool:
         """See asyncio.Future. A worker in the middle of the task is killed and replaced."""
@@ -125,7 +131,7 @@ class LoopFuture(asyncio.Future[T]):
         if not super().cancel(msg):
             return False
         if task is not None:
-            self._pool.withdraw(task, running=True)
+            self.pool.withdraw(task, running=True)
         return True
 
     def settle(self, value: Any, error: BaseException | None) -> None:

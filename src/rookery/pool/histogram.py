@@ -71,6 +71,12 @@ class Histogram:
         if len(values) >= _WAITING:
             self.settle()
 
+    def extend(self, seconds: list[float]) -> None:
+        """Count many."""
+        self._values.extend(seconds)
+        if len(self._values) >= _WAITING:
+            self.settle()
+
     def settle(self) -> None:
         """Sort in what was added."""
         values = self._values

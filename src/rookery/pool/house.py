@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
 import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rookery.errors import PoolClosed
+from rookery.errors import PoolClosed, UsageError, WorkerStartFailed
 from rookery.pool.crew import Crew
 from rookery.pool.drivers import Drivers
+from rookery.pool.future import PoolFuture
 from rookery.pool.engine import Engine, Hooks
 from rookery.pool.events import Listeners
+from rookery.pool.interrupts import NoInterrupts
 from rookery.pool.nursery_starter import NurseryStarter
-from rookery.pool.settle import settle
 from rookery.pool.status import Ledger, PoolStatus, WorkerStatus
 from rookery.pool.watch import UsageOfWorkers, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rookery.pool.future import LoopFuture, PoolFuture
+    from rookery.pool.future import LoopFuture
     from rookery.pool.member import Member
     from rookery.pool.one_task import Task
     from rookery.pool.settings import PoolSettings
-    from rookery.pool.settle import Answer
     from rookery.pool.starter import Starter
 
+_log = logging.getLogger("rookery.pool")
 _SHUT_DOWN = "cannot schedule new futures after shutdown"
 
 
@@ -83,10 +85,18 @@ class House(Hooks):
         with self.engine.lock:
             if self._thread is not None or self.engine.closed:
                 return
-            self._loop = asyncio.new_event_loop()
+            try:
+                self._loop = asyncio.new_event_loop()
+            except OSError as error:
+                raise WorkerStartFailed("the pool's thread cannot be started", why=str(error)) from error
             self._drivers = self._new_drivers(self._loop)
             self._thread = threading.Thread(target=self._run, name="rookery-pool", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                self._loop.close()
+                self._thread = self._loop = self._drivers = None
+                raise WorkerStartFailed("the pool's thread cannot be started", why=str(error)) from error
 
     def _run(self) -> None:
         loop = self._loop
@@ -151,13 +161,17 @@ class House(Hooks):
         """See Hooks."""
         self._call("", lambda crew, _: crew.is_ready(member))
 
+    def is_garbled(self, member: Member) -> None:
+        """See Hooks."""
+        self._call("", lambda crew, _: crew.spawn(crew.kill_for(member, "something wrote into its connection")))
+
     def is_spent(self, member: Member) -> None:
         """See Hooks."""
         self._call("", lambda crew, _: crew.is_spent(member))
 
-    def answers(self, answers: list[Answer]) -> None:
+    def wants_settling(self) -> None:
         """See Hooks."""
-        self._call("", lambda _crew, _watch: settle(self.engine, answers))
+        self._call("settle", lambda _crew, _watch: self.engine.settle())
 
     def takes_over(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
         """See Hooks."""
@@ -175,9 +189,9 @@ class House(Hooks):
         error = PoolClosed(f"task {task.name} was cancelled")
         self._call("", lambda crew, _: crew.spawn(crew.end_task(member, task, error)))
 
-    def has_deadline(self, task: Task) -> None:
+    def has_deadline(self) -> None:
         """See Hooks."""
-        self._call("", lambda _, watch: watch.has_deadline(task))
+        self._call("due", lambda _, watch: watch.look_at_deadlines())
 
     def is_drained(self) -> None:
         """See Hooks."""
@@ -190,8 +204,15 @@ class House(Hooks):
 
     def drain(self, timeout: float | None = None) -> bool:
         """Wait until nothing waits or runs; False when the time is over before."""
+        if not self.may_wait():
+            raise UsageError("this would wait for itself", hint="a callback of the pool's is to be quick")
         with self.engine.lock:
-            return self._drained.wait_for(lambda: self.engine.pending == 0, timeout)
+            self._read_for_all()
+            return self._drained.wait_for(lambda: self.engine.is_drained, timeout)
+
+    def _read_for_all(self) -> None:
+        if self._drivers is not None:
+            self._drivers.to_thread()
 
     async def closed(self) -> None:
         """Wait until nothing of the pool is left."""
@@ -209,8 +230,9 @@ class House(Hooks):
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
         with self.engine.lock:
-            if self.engine.pending == 0:
+            if self.engine.is_drained:
                 return
+            self._read_for_all()
             self._drained_calls.append(lambda: _wake(loop, done))
         await done.wait()
 
@@ -242,16 +264,26 @@ class House(Hooks):
             was_open = not engine.closed
             engine.closed = engine.closed or _SHUT_DOWN
             engine.room.notify_all()
-            tasks = self._take_all_back() if cancel_futures else []
+            self._read_for_all()
             thread = self._thread
-        self._cancel(tasks)
+        if cancel_futures:
+            self._cancel_all()
         if thread is None:
             self.is_closed.set()
         elif was_open:
             self._call("", self._end_when_drained)
 
+    def _cancel_all(self) -> None:
+        """All that no worker has begun."""
+        with NoInterrupts():
+            with self.engine.lock:
+                tasks = self._take_all_back()
+            try:
+                self._cancel(tasks)
+            finally:
+                self.engine.is_settled(len(tasks))
+
     def _take_all_back(self) -> list[Task]:
-        """What no worker has begun; the lock is held."""
         engine = self.engine
         for member in list(engine.ready):
             was_idle = member.at_work()[0] == 0
@@ -262,7 +294,9 @@ class House(Hooks):
         for task in tasks:
             engine.finish(task)
             engine.ledger.cancelled()
-        engine.check_drained()
+            if engine.listeners.tasks:
+                engine.listeners.emit("task_cancelled", monotonic(), task=task.name)
+        engine.in_hand += len(tasks)
         return tasks
 
     def _cancel(self, tasks: list[Task]) -> None:
@@ -270,7 +304,7 @@ class House(Hooks):
             future = task.future
             home = future.home
             if home is None or home is asyncio._get_running_loop():
-                future.settle_cancelled()
+                _cancel(future)
             else:
                 try:
                     home.call_soon_threadsafe(future.settle_cancelled)
@@ -280,7 +314,7 @@ class House(Hooks):
     def _end_when_drained(self, crew: Crew, _: Watch) -> None:
         crew.is_closing = True
         with self.engine.lock:
-            if self.engine.pending:
+            if not self.engine.is_drained:
                 self._drained_calls.append(lambda: self._call("", lambda *_: self._end.set()))
                 crew.size()
                 return
@@ -289,18 +323,16 @@ class House(Hooks):
     def terminate(self) -> None:
         """End now: what waits is cancelled, what runs is killed and told so. Returns at once."""
         self.shut(cancel_futures=True)
-        engine = self.engine
 
         def kill(crew: Crew, _: Watch) -> None:
+            crew.is_terminated = True
             for member in list(crew.members.values()):
                 member.killed_for = member.killed_for or PoolClosed(
                     "the pool was terminated in the middle of this task"
                 )
                 member.retires = member.retires or "the pool was terminated"
                 crew.spawn(crew.kill(member))
-            with engine.lock:
-                tasks = self._take_all_back()
-            self._cancel(tasks)
+            self._cancel_all()
 
         self._call("", kill)
 
@@ -343,6 +375,15 @@ class House(Hooks):
             restarts=0 if self._crew is None else self._crew.replaced.get(member.slot, 0),
         )
 
+    def _give_up_futures(self) -> None:
+        """Nobody will tell a copy what the parent's tasks come to."""
+        engine = self.engine
+        error = PoolClosed("the task belongs to the process that this one was forked from")
+        tasks = [*engine.queue, *(task for member in engine.ready for task in list(member.sent.values()))]
+        for task in tasks:
+            if isinstance(task.future, PoolFuture) and not task.settled:
+                _forget(task.future, error)
+
     # -- in a forked copy of the process --------------------------------------------------------------------------------
 
     def leave_to_parent(self) -> None:
@@ -353,8 +394,22 @@ class House(Hooks):
         for member in list(crew.members.values()) if crew is not None else ():
             member.leave_to_parent()
         was_closed = self.engine.closed
+        self._give_up_futures()
         self._begin_anew()
         self.engine.closed = was_closed
+
+
+def _forget(future: PoolFuture[Any], error: BaseException) -> None:
+    # In a forked copy its lock may be held by a thread that is not there, and its callbacks are the parent's affair.
+    future._lazy = None  # noqa: SLF001
+    future.settle(None, error)
+
+
+def _cancel(future: PoolFuture[Any] | LoopFuture[Any]) -> None:
+    try:
+        future.settle_cancelled()
+    except BaseException:  # of a callback, in the middle of the futures of others
+        _log.exception("a callback of a cancelled future failed")
 
 
 def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from rookery.errors import RookeryError
 from rookery.lifecycle.state import State, next_state
 from rookery.pool import wire
 from rookery.pool.segments import Borrower
@@ -119,6 +120,18 @@ class Member:
 
     def send(self, task: Task, lender: Lender, flags: int) -> bool:
         """Give it a task; False where it takes no more for now."""
+        if task.loan is None and task.function in self.known:
+            try:
+                self.tasks.send(wire.TASK.pack(task.number, task.function, flags | task.flags, 0) + task.payload)
+            except OSError:
+                return False
+            task.member = self
+            self.sent[task.number] = task
+            return True
+        return self._send_more(task, lender, flags)
+
+    def _send_more(self, task: Task, lender: Lender, flags: int) -> bool:
+        """Besides the packet itself the function, or what goes through shared memory."""
         definition = b""
         lent: list[int] = []
         if task.function not in self.known:
@@ -133,7 +146,7 @@ class Member:
                 definition = wire.described(loan.number, loan.size, loan.offsets)
             head = wire.TASK.pack(task.number, task.function, flags | task.flags, len(definition))
             self.tasks.send(head + definition + task.payload if definition else head + task.payload)
-        except (BlockingIOError, ConnectionError):
+        except (OSError, RookeryError):  # full, gone, or no memory or descriptor is left for what goes beside it
             self._withdraw(task, lent, lender)
             return False
         if definition:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class Task:
     """Guarded by the engine's lock.
 
-    call: the function (or the name); function, definition: its number and pickle; payload: what follows the header of its packet; loan: the
-    segment that holds the payload, or None; parts: a copy of what is in the segment, where it may be wanted again;
-    member: the worker it was sent to, None while it waits; was_defined: whether it took the function along; settled:
-    whether its future has its result, or is about to.
+    call: the function (or the name); function, definition: its number and pickle; payload: what follows the header of
+    its packet; loan: the segment that holds the payload, or None; parts: a copy of what is in the segment, where it may
+    be wanted again; member: the worker it was sent to, None while it waits; was_defined: whether it took the function
+    along; settled: whether its future has its result, or is about to; is_counted: whether it is in the accounts.
     """
 
     flags = 0
@@ -29,6 +29,7 @@ class Task:
     member: Member | None = None
     was_defined = False
     settled = False
+    is_counted = False
     attempts = 1
 
     def __init__(

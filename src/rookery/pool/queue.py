@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _TIDY_FROM = 64
 """Discarded entries that may lie about before the queue is swept."""
@@ -96,6 +96,10 @@ class TaskQueue(Generic[T]):
         while (task := self.pop()) is not None:
             tasks.append(task)
         return tasks
+
+    def __iter__(self) -> Iterator[T]:
+        """All that wait, in no order; discarded ones may be among them. Nothing may change meanwhile."""
+        return self._entries()
 
     def __len__(self) -> int:
         return len(self._top) + self._aside - len(self._gone)

@@ -73,7 +73,11 @@ class ScriptEngine(Engine):
         task = Task(number, 0, b"", message, options, future, name)
         future.task = task
         with self.lock:
-            self._add(task, future)
+            try:
+                self._add(task, future)
+            except BaseException:
+                self._undo(task)
+                raise
 
     def _meant(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
         if kwargs or len(args) > 1:
@@ -90,7 +94,8 @@ class ScriptEngine(Engine):
         if not super()._send(member, task):
             return False
         if self.listeners.tasks:
-            self.hooks.answers([(task, wire.BEGUN, b"", member.name, monotonic())])
+            self.keep([(task, wire.BEGUN, b"", member.name, monotonic())])
+            self.hooks.wants_settling()
         return True
 
     # -- answers ----------------------------------------------------------------------------------------------------
@@ -98,27 +103,33 @@ class ScriptEngine(Engine):
     def heard(self, member: ScriptMember, message: Any) -> None:
         """A worker has said this."""
         member.inbox.append(message)
-        self.settle(self.take(member))
+        self.take(member)
+        self.settle()
 
-    def take(self, member: Member) -> list[Answer]:
+    def is_there(self, member: ScriptMember) -> None:
+        """A worker is ready that does not say so."""
+        with self.lock:
+            self.keep([(member, wire.READY, b"", member.name, monotonic())])
+        self.settle()
+
+    def take(self, member: Member) -> bool:
         """See Engine."""
         assert isinstance(member, ScriptMember)
         answers: list[Answer] = []
         with self.lock:
-            if not member.is_open:
-                return answers
+            if not member.is_open or not member.inbox:
+                return False
             while member.inbox:
                 message = member.inbox.popleft()
                 if not self._understand(member, self.words.understood(message, member.at_work()[0]), answers):
                     member.ignored += 1
+            self.keep(answers)
             member.last_reply = monotonic()
             if self.max_tasks is not None and member.done >= self.max_tasks:
                 self.retire(member, f"{member.done} tasks done")
             if member.is_ready:
                 self.fill(member)
-            if self.pending == 0:
-                self.hooks.is_drained()
-        return answers
+        return True
 
     def _has_more(self, member: Member) -> bool:
         return isinstance(member, ScriptMember) and bool(member.inbox)

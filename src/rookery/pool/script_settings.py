@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
@@ -10,7 +11,6 @@ from rookery.pool.settings import PoolSettings
 from rookery.worker.targets import target_of
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
 Protocol = Literal["rookery", "plain"]
@@ -49,4 +49,6 @@ class ScriptSettings(PoolSettings):
             raise UsageError(
                 f"a script is a file, not {found.name!r}", hint="leave script out, and submit the function"
             )
-        self.codec = "node" if found.kind == "node" else "msgpack"
+        self.script = os.path.abspath(self.script)  # the program may go to another folder meanwhile
+        # Other languages know JSON, one value per line, better than anything else.
+        self.codec = {"node": "node", "python": "msgpack"}.get(found.kind, "json-lines")

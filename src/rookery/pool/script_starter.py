@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rookery.lifecycle.stop import StopPlan
-from rookery.pool import wire
 from rookery.pool.script_codec import PreparedCodec
 from rookery.pool.script_handle import ScriptHandle
 from rookery.pool.script_member import ScriptMember
@@ -54,7 +52,7 @@ class ScriptStarter:
         )
 
         def is_ready(_: Any = None) -> None:
-            engine.settle([(member, wire.READY, b"", member.name, monotonic())])
+            engine.is_there(member)
 
         def lost(why: str) -> None:
             member.reason = member.reason or why

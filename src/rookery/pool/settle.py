@@ -7,7 +7,7 @@ import logging
 from pickle import loads
 from typing import TYPE_CHECKING, Any
 
-from rookery.errors import ResultNotSent
+from rookery.errors import ResultNotSent, TaskTimeout
 from rookery.pool import wire
 from rookery.pool.future import LoopFuture, PoolFuture
 from rookery.pool.pickling import decode, decode_error
@@ -43,7 +43,6 @@ def settle(engine: Engine, answers: list[Answer]) -> None:
     here = asyncio._get_running_loop()
     elsewhere: dict[asyncio.AbstractEventLoop, list[tuple[LoopFuture[Any], Any, BaseException | None]]] = {}
     listeners = engine.listeners
-    interrupted: KeyboardInterrupt | None = None
     for task, kind, payload, worker, at in answers:
         if kind in _NO_END:
             _said(engine, task, kind, payload, worker, at)
@@ -52,42 +51,40 @@ def settle(engine: Engine, answers: list[Answer]) -> None:
         try:
             if kind == wire.RESULT:
                 value = loads(payload) if payload[0] == _PICKLE else decode(payload, ())
-            elif kind == wire.ERROR:
+            elif kind == wire.ERROR or kind == wire.LOST:  # noqa: PLR1714 - as fast as can be
                 error = payload if isinstance(payload, BaseException) else decode_error(payload)
             elif kind == wire.VALUE:
                 value = payload
             else:
                 stream, *buffers = payload
                 value = decode(stream, buffers)
-        except BaseException as failed:
-            if isinstance(failed, KeyboardInterrupt):
-                interrupted = failed
+        except BaseException as failed:  # also what means to end this process
             why = f"{type(failed).__name__}: {failed}"
             error = ResultNotSent(f"the result of task {task.name} cannot be unpickled", why=why)
             error.__cause__ = failed
+            with engine.lock:
+                engine.ledger.came_to_nothing()
         if listeners.tasks:
             what: Kind = "task_completed" if error is None else "task_failed"
+            if kind == wire.LOST and isinstance(error, TaskTimeout):
+                what = "task_timed_out"
             listeners.emit(what, at, task=task.name, worker=worker, error=error)
         future = task.future
         loop = future.home
         if loop is None or loop is here:
-            future.settle(value, error)
+            _give(task, future, value, error)
         else:
             assert isinstance(future, LoopFuture)
             elsewhere.setdefault(loop, []).append((future, value, error))
     for loop, ones in elsewhere.items():
         post(loop, ones)
-    if interrupted is not None:
-        raise interrupted
 
 
-def give(task: Task, value: Any, error: BaseException | None) -> None:
-    """Settle one future from anywhere."""
-    future = task.future
-    if isinstance(future, LoopFuture) and future.home is not asyncio._get_running_loop():
-        post(future.home, [(future, value, error)])
-    else:
+def _give(task: Task, future: PoolFuture[Any] | LoopFuture[Any], value: Any, error: BaseException | None) -> None:
+    try:
         future.settle(value, error)
+    except BaseException:  # of a callback, in the middle of the answers of others: not even SystemExit gets through
+        _log.exception("a callback of the future of task %s failed", task.name)
 
 
 def post(loop: asyncio.AbstractEventLoop, ones: list[tuple[LoopFuture[Any], Any, BaseException | None]]) -> None:
@@ -138,5 +135,5 @@ def _said(engine: Engine, subject: Any, kind: int, payload: Any, worker: str, at
 def _call(callback: Any, value: Any) -> None:
     try:
         callback(value)
-    except Exception:
+    except BaseException:
         _log.exception("the on_progress of a task failed")

@@ -136,6 +136,17 @@ class Ledger:
             self._wait.settle()
             self._run.settle()
 
+    def completed_all(self, waits: list[float], runs: list[float]) -> None:
+        """So many tasks gave their results."""
+        self._completed += len(waits)
+        self._wait.extend(waits)
+        self._run.extend(runs)
+
+    def came_to_nothing(self) -> None:
+        """A result that was given cannot be used: the task is one that failed."""
+        self._completed -= 1
+        self._failed += 1
+
     def failed(self, wait: float | None = None, run: float | None = None) -> None:
         """A task ended with an error."""
         self._failed += 1

@@ -112,7 +112,9 @@ class ThreadPool(Calls, Executor):
 
         Cancelling what awaits it takes the task back where it has not begun; else it goes on, its result is dropped.
         """
-        future: LoopFuture[T] = LoopFuture(self._engine, loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        future: LoopFuture[T] = LoopFuture(loop=loop)
+        future.pool, future.home, future.task = self._engine, loop, None
         self._engine.enqueue(fn, args, kwargs, self._options, future)
         return future
 

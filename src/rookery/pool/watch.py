@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rookery._base.units import format_size
 from rookery.errors import TaskTimeout
 from rookery.metrics.sampler import Root, Sampler, Usage
-from rookery.pool.settle import give
 from rookery.process.tree import INDEX
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class Watch:
         self._loop = loop
         self._spawn = spawn
         self._timer: asyncio.TimerHandle | None = None
+        self._due_timer: asyncio.TimerHandle | None = None
         self._memory_timer: asyncio.TimerHandle | None = None
         self._usage = UsageOfWorkers()
         if crew.settings.soft_memory is not None or crew.settings.max_memory is not None:
@@ -81,14 +81,20 @@ class Watch:
             self._spawn(self._crew.end_task(member, task, TaskTimeout(task.name, limit)))
         return max(least, _LOOK_EVERY)
 
-    def has_deadline(self, task: Task) -> None:
-        """End it wherever it is when its deadline is over."""
-        deadline = task.options.deadline
-        assert deadline is not None
-        self._loop.call_at(self._loop.time() + task.queued_at + deadline - monotonic(), self._is_due, task, deadline)
+    def look_at_deadlines(self) -> None:
+        """End the tasks whose deadline is over, wherever they are; again when the next is due."""
+        if self._due_timer is not None:
+            self._due_timer.cancel()
+        with self._engine.lock:
+            tasks = self._engine.due.due(monotonic())
+            due = self._engine.due.next()
+        self._due_timer = None if due is None else self._loop.call_later(due - monotonic(), self.look_at_deadlines)
+        for task in tasks:
+            self._is_due(task)
 
-    def _is_due(self, task: Task, deadline: float) -> None:
-        engine = self._engine
+    def _is_due(self, task: Task) -> None:
+        engine, deadline = self._engine, task.options.deadline
+        assert deadline is not None
         error = TaskTimeout(task.name, deadline, why="that is its deadline, with the time that it waited")
         with engine.lock:
             if task.settled:
@@ -100,16 +106,13 @@ class Watch:
             is_running = task.member is not None
             if not is_running:
                 engine.queue.discard(task)
-                engine.finish(task)
-                engine.ledger.timed_out()
+                engine.room.notify_all()
+                engine.fail(task, error)
         if is_running:
             assert member is not None
             self._spawn(self._crew.end_task(member, task, error))
             return
-        if engine.listeners.tasks:
-            engine.listeners.emit("task_timed_out", monotonic(), task=task.name, error=error)
-        give(task, None, error)
-        engine.check_drained()
+        engine.settle()
 
     def _look_at_memory(self) -> None:
         self._memory_timer = self._loop.call_later(_MEMORY_EVERY, self._look_at_memory)
@@ -120,16 +123,16 @@ class Watch:
             used = usage[member.name].memory
             if settings.max_memory is not None and used > int(settings.max_memory):
                 reason = f"it used {format_size(used)}, more than max_memory ({format_size(int(settings.max_memory))})"
-                self._spawn(self._crew.kill_for_memory(member, reason))
+                self._spawn(self._crew.kill_for(member, reason))
             elif settings.soft_memory is not None and used > int(settings.soft_memory):
                 self._engine.retire(member, f"it used {format_size(used)}, more than soft_memory")
 
     def close(self) -> None:
         """Look no more."""
-        for timer in (self._timer, self._memory_timer):
+        for timer in (self._timer, self._due_timer, self._memory_timer):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._memory_timer = None
+        self._timer = self._due_timer = self._memory_timer = None
 
 
 class UsageOfWorkers:

@@ -26,16 +26,18 @@ FUNCTION_BESIDE = 2
 SAYS_BEGUN = 4
 """Somebody listens for the task's beginning."""
 
-FRAME = struct.Struct("<QBxxxIdd")
+FRAME = struct.Struct("<QIIdd")
 """number, kind, bytes that follow, moment of beginning, moment of the end"""
-RESULT, ERROR, RESULT_BESIDE, PROGRESS, BEGUN, READY, START_FAILED, RELEASED, LENT, WITHDRAWN, UNKNOWN, VALUE, NEWS = (
-    range(1, 14)
-)
+KINDS = 11
+"""More than these there are not on the wire: who says a larger one writes something else into our connection."""
+RESULT, ERROR, RESULT_BESIDE, PROGRESS, BEGUN, READY, START_FAILED, RELEASED, LENT, WITHDRAWN, UNKNOWN = range(1, 12)
+VALUE, NEWS, LOST = range(12, 15)
 """RESULT_BESIDE and LENT come with the descriptor of a segment. RELEASED, LENT and WITHDRAWN: the number is that of a
 loan, which nobody refers to any more, which is about to be needed, which will not be needed after all. READY and
 START_FAILED belong to no task. ERROR has the moment of the end 0 where the task did not begin: its arguments could not
-be unpickled. UNKNOWN: the worker does not know the task's function any more. VALUE and NEWS are on no wire: the result
-and the progress of a script's task, which are values already; the payload of its ERROR is an exception."""
+be unpickled. UNKNOWN: the worker does not know the task's function any more. VALUE, NEWS and LOST are on no wire: the
+result and the progress of a script's task, which are values already (the payload of its ERROR is an exception), and the
+end of a task that no worker tells, whose payload is an exception too."""
 
 SEGMENT = struct.Struct("<QQI")
 """number, size, how many parts"""

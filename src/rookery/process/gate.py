@@ -7,6 +7,7 @@ exactly the new process, or put descriptors at given numbers without touching th
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -77,3 +78,13 @@ def placing_fds(argv: Sequence[str], pairs: Sequence[tuple[int, int]], *, env: M
     moves = ",".join(f"{fd}:{number}" for fd, number in pairs)
     locale = f"={env['LC_CTYPE']}" if "LC_CTYPE" in env else ""
     return [sys.executable, "-I", "-S", "-c", _PLACE, moves, locale, *argv]
+
+
+def telling_pid(argv: Sequence[str]) -> list[str]:
+    """The command that sets LISTEN_PID to the pid it has, and then becomes argv: who takes sockets looks for that.
+
+    What shells add to the environment is taken away where the interpreter that started us has not got it either.
+    """
+    added = [name for name in _SHELL_ADDS if name not in os.environ]
+    lines = ["export LISTEN_PID=$$", *([f"unset {' '.join(added)}"] if added else []), 'exec "$@"']
+    return [SHELL, "-c", "; ".join(lines), SHELL, *argv]

@@ -118,7 +118,7 @@ class _LoopsOwn:
         self._readiness = readiness
 
     def __del__(self) -> None:
-        pass
+        self._readiness.close()
 
 
 class LoopReadiness:

@@ -38,12 +38,12 @@ class Tail:
         return self.text.rstrip().splitlines()[-most:]
 
 
-def pass_on(data: bytes) -> None:
-    """Write to our stderr. Where that is closed or full the words are lost: they must not end who said them."""
+def pass_on(data: bytes, fd: int = 2) -> None:
+    """Write to our stderr, or stdout (1). Where that is closed or full the words are lost: they must not end who said them."""
     rest = memoryview(data)
     with suppress(OSError):
         while rest:
-            rest = rest[os.write(2, rest) :]
+            rest = rest[os.write(fd, rest) :]
 
 
 def with_tail(target: Any, tail: Tail) -> Any:

@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from capabilities import needs_linux
-from rookery.daemon.manager.notify import Notify, make_socket
+from rookery.process.notify import Notify, make_socket
 
 pytestmark = needs_linux
 

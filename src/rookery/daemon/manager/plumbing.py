@@ -19,7 +19,7 @@ from rookery.daemon.manager.collector_client import CollectorClient, Pipes
 from rookery.daemon.manager.direct import beginning_of, note_beginning, open_direct, rotate_if_due
 from rookery.daemon.manager.last_words import last_words
 from rookery.daemon.manager.log_settings import stream_settings
-from rookery.daemon.manager.notify import Notify, make_socket
+from rookery.process.notify import Notify, make_socket
 from rookery.daemon.manager.pipes import Stdin, make_pipe, reopen_pipe
 
 if TYPE_CHECKING:

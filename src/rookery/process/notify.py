@@ -1,6 +1,6 @@
 """sd_notify: a datagram socket per copy on which an app says READY=1 (see systemd's sd_notify(3)).
 
-The socket lives in the keeper too, so a word that is said while managers change waits in it.
+A manager's socket lives in its keeper too, so a word that is said while managers change waits in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rookery.control.places import LONGEST_ADDRESS
+from rookery._base.addresses import LONGEST_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,14 +24,14 @@ _MOST_WORDS = 64
 def make_socket(folder: str, name: str, scope: str, uid: int | None) -> tuple[socket.socket, str]:
     """A notify socket and what NOTIFY_SOCKET is to say. uid: the app's user, or None for ours. Raises OSError.
 
-    Below a folder whose path is too long for an address it has a name that is no file's (Linux); who sends is checked
+    folder: "" for a name that is no file's (Linux; OSError elsewhere). Below a folder whose path is too long for an address it has a name that is no file's (Linux); who sends is checked
     in any case.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         path = os.path.join(folder, name)
-        if len(os.fsencode(path)) > LONGEST_ADDRESS:
+        if not folder or len(os.fsencode(path)) > LONGEST_ADDRESS:
             path = f"@rookery/{scope}/{name}"
             sock.bind("\0" + path[1:])
         else:

@@ -1,0 +1,1 @@
+"""Many workers behind one port: balancing, rolling reload, statistics. See Cluster."""

@@ -1,0 +1,164 @@
+"""From a recipe and a place to a process: argv, environment and descriptors, one function for each kind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rookery.cluster import contract
+from rookery.cluster.contract import Orders
+from rookery.process.gate import telling_pid
+from rookery.worker import words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rookery.cluster.settings import Settings
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# At the end: what lies beside the package must not hide what the interpreter would find.
+_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from rookery.cluster.runner.main import main; main()"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the workers of one version are started. version: counts up with each reload; env: on top of the settings'."""
+
+    settings: Settings
+    app: str | tuple[str, ...]
+    kind: str
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one worker is given. The numbers are descriptors of this process.
+
+    slot: from 0; id: counts up over all workers; sockets: listening, for this slot; addresses: where they listen; page:
+    of statistics; notify: the value of NOTIFY_SOCKET; channel: the worker's end, or -1; port: its own, or None.
+    """
+
+    slot: int
+    id: int
+    sockets: tuple[int, ...]
+    page: int
+    notify: str
+    channel: int = -1
+    addresses: tuple[str, ...] = ()
+    port: int | None = None
+    source: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A process to be started. env: on top of the environment of its recipe, None takes a variable away; fds: {its
+    number: descriptor of ours}, above the standard ones."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str | None]
+    fds: Mapping[int, int]
+
+
+def launch(recipe: Recipe, place: Place) -> Launch:
+    """How this worker is started."""
+    return _LAUNCHERS.get(recipe.kind, by_runner)(recipe, place)
+
+
+def codec_of(kind: str) -> str:
+    """The codec of the channel to workers of this kind."""
+    return "node" if kind == "node" else "msgpack"
+
+
+def facts(recipe: Recipe, place: Place) -> dict[str, str | None]:
+    """The variables that every worker finds."""
+    found: dict[str, str | None] = dict.fromkeys(words.ALL)
+    found |= {
+        contract.SLOT: str(place.slot),
+        contract.WORKER_ID: str(place.id),
+        contract.APP: recipe.settings.name,
+        contract.NOTIFY: place.notify,
+        contract.RUNNER: None,
+        contract.LISTEN_FDS: None,
+        contract.LISTEN_PID: None,
+        contract.LISTEN_NAMES: None,
+        "WATCHDOG_USEC": None,
+        "WATCHDOG_PID": None,
+    }
+    if place.port is not None:
+        found["PORT"] = str(place.port)
+    if place.channel >= 0:
+        if codec_of(recipe.kind) == "node":
+            found |= {words.NODE_FD: str(place.channel), words.NODE_MODE: "json"}
+        else:
+            found |= {words.FD: str(place.channel), words.CODEC: codec_of(recipe.kind)}
+    return found
+
+
+def by_runner(recipe: Recipe, place: Place) -> Launch:
+    """An app of Python's, in our runner. Descriptors keep their numbers: no gate is needed to place them."""
+    settings = recipe.settings
+    assert isinstance(recipe.app, str)  # noqa: S101 - settings have seen to it
+    orders = Orders(
+        app=recipe.app,
+        kind=recipe.kind,
+        factory=settings.factory,
+        sockets=place.sockets,
+        page=place.page,
+        linger=settings.linger,
+        drain_timeout=settings.drain_timeout,
+        graceful_timeout=settings.graceful_timeout,
+        request_timeout=settings.request_timeout,
+        check=settings.ready.removeprefix("http:") if settings.ready.startswith("http:") else "",
+        options={**settings.options, **settings.ssl},
+        path=tuple(os.path.abspath(entry) for entry in sys.path),
+        source=dict(place.source),
+    )
+    python = sys.executable if settings.interpreter is None else settings.interpreter
+    argv = (python, "-c", _CODE, _ROOT, recipe.app, *settings.args)
+    env = {**facts(recipe, place), contract.RUNNER: contract.encode(orders)}
+    own = (*place.sockets, place.page, *([place.channel] if place.channel >= 0 else []))
+    passed = place.source.get("fds", ())
+    assert isinstance(passed, tuple | list)  # noqa: S101
+    return Launch(argv, env, {fd: fd for fd in (*own, *passed)})
+
+
+def by_program(recipe: Recipe, place: Place) -> Launch:
+    """Any program: sockets from descriptor 3 on, and {fd}, {port}, {slot} in its arguments."""
+    settings = recipe.settings
+    command = (recipe.app,) if isinstance(recipe.app, str) else recipe.app
+    known = {"{slot}": str(place.slot), "{fd}": str(contract.FIRST_FD)}
+    if place.port is not None:
+        known["{port}"] = str(place.port)
+    argv = [_filled(part, known) for part in (*command, *settings.args)]
+    env = facts(recipe, place)
+    fds = dict(enumerate(place.sockets, contract.FIRST_FD))
+    if place.channel >= 0:
+        number = contract.FIRST_FD + len(fds)
+        fds[number] = place.channel
+        env[words.FD] = str(number)
+    if place.sockets:
+        env |= {
+            contract.LISTEN_FDS: str(len(place.sockets)),
+            contract.LISTEN_NAMES: ":".join(address.replace(":", "_") for address in place.addresses),
+        }
+        argv = telling_pid(argv)
+    return Launch(tuple(argv), env, fds)
+
+
+def _filled(part: str, known: Mapping[str, str]) -> str:
+    for name, value in known.items():
+        part = part.replace(name, value)
+    return part
+
+
+def by_node(recipe: Recipe, place: Place) -> Launch:
+    """An unmodified Node server, its listen() led to the shared socket."""
+    from rookery.cluster.node.launch import node  # noqa: PLC0415 - only where Node is asked for
+
+    return node(recipe, place)
+
+
+_LAUNCHERS: dict[str, Callable[[Recipe, Place], Launch]] = {"program": by_program, "node": by_node}

@@ -1,0 +1,186 @@
+"""ASGI and WSGI apps, by uvicorn.
+
+SIGTERM -> no new connections -> open ones are answered with "Connection: close"; one that is silent is closed after it
+was silent for ``linger`` seconds, never at once: a client may have sent already -> none left, or drain_timeout -> end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from rookery.cluster import contract, stats
+from rookery.cluster.runner import checked
+from rookery.cluster.runner.measured import Measured
+from rookery.cluster.runner.source import source_of
+
+if TYPE_CHECKING:
+    import socket
+
+    from rookery.cluster.contract import Orders
+    from rookery.cluster.runner.source import Source
+
+BEAT = 0.5
+_LOOK = 0.05
+_SETTLING = 0.1
+_LAST_STEPS = 1.0
+_THREADS = 32
+_STARTUP_FAILED = 3
+
+
+def serve(app: Any, orders: Orders, *, kind: str) -> None:
+    """Serve an app until SIGTERM."""
+    page = stats.Page(orders.page) if orders.page >= 0 else stats.Page.make()
+    options: dict[str, Any] = {"access_log": False, "log_level": "warning", **orders.options}
+    threads = options.pop("threads", _THREADS)
+    if kind == "wsgi":
+        from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - only for those apps
+
+        app = WSGIMiddleware(app, workers=threads)
+        options.setdefault("lifespan", "off")
+        options["ws"] = "none"
+    elif kind == "asgi2":
+        from uvicorn.middleware.asgi2 import ASGI2Middleware  # noqa: PLC0415
+
+        app = ASGI2Middleware(app)
+    measured = Measured(app, page.words, request_timeout=orders.request_timeout)
+    config = uvicorn.Config(measured, interface="asgi3", **options)
+    server = DrainingServer(config, measured, source_of(orders), orders, is_threaded=kind == "wsgi")
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if kind == "wsgi":
+        os._exit(0)  # a thread that hangs in the app must not keep the process
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server with another beginning and another end."""
+
+    def __init__(
+        self, config: uvicorn.Config, measured: Measured, source: Source, orders: Orders, *, is_threaded: bool
+    ) -> None:
+        super().__init__(config)
+        self._measured = measured
+        self._source = source
+        self._orders = orders
+        self._is_threaded = is_threaded
+        self._told: asyncio.Event
+        self._ticks = 0
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's own
+        """From the app's start to its end."""
+        loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told.set)
+        beat = asyncio.ensure_future(self._beat())
+        try:
+            await self._serve_until_told()
+        finally:
+            beat.cancel()
+
+    async def _serve_until_told(self) -> None:
+        config = self.config
+        config.load()
+        self.lifespan = config.lifespan_class(config)
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(_STARTUP_FAILED)
+        try:
+            await self.on_tick(0)
+            if self._orders.check:
+                await checked.check(self._measured.app, self._orders.check)
+            await self._source.start(self._protocol, tls=config.ssl, backlog=config.backlog)
+            contract.notify("READY=1")
+            await self._told.wait()
+            contract.notify("STOPPING=1")
+            await self._drain()
+            await self._cut()
+        finally:
+            try:
+                async with asyncio.timeout(self._orders.graceful_timeout or None):
+                    await self.lifespan.shutdown()
+            except TimeoutError:
+                pass
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+
+    async def _beat(self) -> None:
+        """The loop turns: say so, and do what is to be done now and then."""
+        words = self._measured.words
+        while True:
+            words[stats.HEARTBEAT] = time.monotonic_ns()
+            words[stats.CONNECTIONS] = len(self.server_state.connections)
+            self._measured.look()
+            if self._measured.timed_out and self._is_threaded:
+                words[stats.FLAGS] |= stats.WANTS_REPLACEMENT  # its thread goes on for ever, perhaps
+            self._ticks += 1
+            if self._ticks % 2 == 0 and self.lifespan_is_up:
+                await self.on_tick(0)  # the Date header
+            await asyncio.sleep(BEAT)
+
+    @property
+    def lifespan_is_up(self) -> bool:
+        """Whether the app has started."""
+        return self.config.loaded and hasattr(self, "lifespan")
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        linger = self._orders.linger
+        began = loop.time()
+        self._measured.words[stats.FLAGS] |= stats.IS_DRAINING
+        self._measured.drain()
+        await self._source.stop()
+        # A connection in the middle of its TLS handshake is in no list yet.
+        least = max(_SETTLING, linger if self.config.is_ssl else 0.0)
+        silent: dict[Any, float] = {}
+        has_ended = False
+        while (now := loop.time()) - began < self._orders.drain_timeout:
+            for connection in list(self.server_state.connections):
+                if not is_silent(connection):
+                    silent.pop(connection, None)
+                elif now - silent.setdefault(connection, now) >= linger:
+                    connection.shutdown()
+            if not has_ended and now - began >= linger:
+                has_ended = True
+                await self._measured.end_endless()
+            if not self.server_state.connections and not self.server_state.tasks and now - began >= least:
+                return
+            await asyncio.sleep(_LOOK)
+
+    async def _cut(self) -> None:
+        """The time is over: requests that still run are cancelled, what is left of connections is closed."""
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_LAST_STEPS)
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
+
+
+def is_silent(connection: Any) -> bool:
+    """Whether nothing of a request has come on a connection that is not answered yet. A websocket never is."""
+    cycle = getattr(connection, "cycle", connection)
+    if cycle is connection or (cycle is not None and not cycle.response_complete):
+        return False
+    parser = getattr(connection, "conn", None)
+    if hasattr(parser, "trailing_data"):  # h11: the beginning of a head waits for its rest
+        return not parser.trailing_data[0]
+    begun = getattr(connection, "scope", None)  # httptools: made at the first byte
+    return begun is None or (cycle is not None and cycle.scope is begun)
