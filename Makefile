@@ -32,8 +32,9 @@ unit: $(STAMP)   ## the tests
 docs: $(STAMP)   ## write the reference pages anew, from the commands and keys
 	$(BIN)/python scripts/docs/reference.py
 
-soak: $(STAMP)   ## ten minutes of killing keeper, manager and collector under load
+soak: $(STAMP)   ## ten minutes of killing keeper, manager and collector under load, and ten of pools
 	$(BIN)/python scripts/soak/soak.py --seconds $(or $(SECONDS),600)
+	$(BIN)/python scripts/soak/pool.py --seconds $(or $(SECONDS),600)
 
 bench: $(STAMP)  ## speed and cost beside PM2 and supervisord, four minutes; ARGS=--markdown for tables to copy
 	$(BIN)/python benchmarks/logs.py $(ARGS)

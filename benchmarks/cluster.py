@@ -1,10 +1,10 @@
-"""Workers on one port: what reloads and killed workers cost the clients, and what the cluster costs. About ten minutes.
+"""Workers on one port: what reloads and killed workers cost clients, and what a cluster costs. A quarter of an hour.
 
     python benchmarks/cluster.py [--quick] [--parts reloads,rates,kills] [--only rookery,granian] [--markdown]
 
 rookery's cluster beside uvicorn, gunicorn, granian, hypercorn, node:cluster and PM2. They serve the same application
 (cluster_apps.py, cluster_app.js), each with two workers; a strict client (c/cluster_client.c) counts everything that
-is not the right answer in time. Needs a C compiler. Ends what it started. --quick: 5 reloads, about two minutes.
+is not the right answer in time. Needs a C compiler. Ends what it started. --quick: two minutes, --reloads 5: seven.
 """
 
 import argparse
@@ -30,8 +30,9 @@ SPREAD = 4
 """Workers between which connections are split."""
 ROLLED = [
     *((kind, balance) for kind in ("ASGI", "WSGI", "Node") for balance in ("shared", "hash")),
-    ("ASGI", "round_robin"), ("ASGI", "least_connections"),
+    ("ASGI", "round_robin"), ("ASGI", "least_connections"), ("ASGI (asyncio, h11)", "shared"),
 ]  # fmt: skip
+QUICK = [("ASGI", "shared"), ("WSGI", "hash"), ("Node", "shared"), ("ASGI", "round_robin")]
 BALANCES = ("shared", "hash", "round_robin", "least_connections")
 KILLED = ("shared", "hash", "round_robin")
 KILLED_PEERS = ("uvicorn --workers", "gunicorn, uvicorn worker", "node:cluster")
@@ -114,7 +115,7 @@ def _reloads(report, options, *, is_there):
         return roll(server, reloads=reloads, rate=rate, limit=options.limit)
 
     others = ("gunicorn, uvicorn worker", "uvicorn --workers", "node:cluster") if options.quick else PEERS
-    contenders = _contenders(options, ROLLED, others, is_there=is_there)
+    contenders = _contenders(options, QUICK if options.quick else ROLLED, others, is_there=is_there)
     found = _each(report, contenders, act)
     rows = []
     for title, rolled in found.items():
@@ -168,10 +169,10 @@ class _Rounds:
     def rate(self, title, how):
         return median([result.rate for result, _ in self._found.get((title, how), {}).values()])
 
-    def cpu(self, title, how):
-        """Microseconds of the parents for each request."""
+    def cpu(self, title, how, *, of_parents=False):
+        """Microseconds of the workers, or of all other processes, for each request."""
         each = self._found.get((title, how), {}).values()
-        return median([cpu / (result.rate * result.seconds) * 1e6 for result, cpu in each if result.rate])
+        return median([cpu[of_parents] / (result.rate * result.seconds) * 1e6 for result, cpu in each if result.rate])
 
     def ratio(self, title, other, how):
         """The median of the rounds' own."""
@@ -198,9 +199,14 @@ def _throughput(report, options, seconds, *, is_there):
         cells = []
         for how in ("keep", "fresh"):
             cells += [shown(rounds.rate(title, how), " /s"), shown(rounds.ratio(title, bare, how), " x", 2)]
+            cells.append(shown(rounds.cpu(title, how), " us", 1))
         rows.append([title, *cells, rounds.failed(title)])
-    header = ["", "keep-alive", "of uvicorn", "a connection each", "of uvicorn", "failed"]
-    report.table("As much as two workers take (medians; ratios are medians of the rounds' own)", header, rows)
+    header = ["", "keep-alive", "of uvicorn", "CPU", "a connection each", "of uvicorn", "CPU", "failed"]
+    report.table(
+        "As much as two workers take, and their CPU for a request (medians; ratios are medians of the rounds' own)",
+        header,
+        rows,
+    )
     if is_there:
         for how, what in (("keep", "keep-alive"), ("fresh", "a connection each")):
             ratio = rounds.ratio(ours[0], bare, how)
@@ -215,8 +221,8 @@ def _accepting(report, options, seconds, *, is_there):
     with running(makers, workers=WORKERS) as servers:
         rates(servers, "accepts", rounds=options.rounds, seconds=seconds, note=rounds.noter("accepts"))
     rows = [
-        [title, shown(rounds.rate(title, "accepts"), " /s"), shown(rounds.cpu(title, "accepts"), " us", 1),
-         rounds.failed(title)]
+        [title, shown(rounds.rate(title, "accepts"), " /s"),
+         shown(rounds.cpu(title, "accepts", of_parents=True), " us", 1), rounds.failed(title)]
         for title in [node, *([ours] if is_there else [])]
     ]  # fmt: skip
     header = ["", "connections", "CPU of the parents for each", "failed"]
@@ -224,7 +230,7 @@ def _accepting(report, options, seconds, *, is_there):
     if is_there:
         ratio = rounds.ratio(ours, node, "accepts")
         report.target("round_robin, accepts, of SCHED_RR", ratio, 1, unit=" x", digits=2, at_least=True)
-        cost, limit = (rounds.cpu(title, "accepts") for title in (ours, node))
+        cost, limit = (rounds.cpu(title, "accepts", of_parents=True) for title in (ours, node))
         report.target("round_robin, CPU of the parents for each, us", cost, limit or 0, digits=1)
 
 

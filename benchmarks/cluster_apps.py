@@ -1,8 +1,12 @@
 """The application that all servers of the cluster benchmark serve: the answer is the path. /slow/ takes 200 ms."""
 
 import asyncio
+import contextlib
 import os
 import time
+
+with contextlib.suppress(PermissionError):  # it leads one already
+    os.setsid()  # the scheduler shares CPU between sessions: no server is to have more of them than another
 
 PAUSE = 0.2
 PID = str(os.getpid())
@@ -38,6 +42,6 @@ def wsgi(environ, start_response):
     return [path]
 
 
-def close(connection):
+async def close(connection):
     """Given each connection: what a server costs that does nothing but accept."""
     connection.close()

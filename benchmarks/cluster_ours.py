@@ -14,17 +14,20 @@ from running import Failed
 
 KINDS = {
     "ASGI": {"app": "cluster_apps:asgi", "kind": "asgi"},
+    "ASGI (asyncio, h11)": {"app": "cluster_apps:asgi", "kind": "asgi"},
     "WSGI": {"app": "cluster_apps:wsgi", "kind": "wsgi"},
     "Node": {"app": "cluster_app.js", "kind": "node"},
     "close": {"app": "cluster_apps:close", "kind": "connection"},
 }
 UVICORN = {"access_log": False, "log_level": "warning"}
+PLAIN = {"loop": "asyncio", "http": "h11"}
+"""What is there without uvloop and httptools."""
 ENVIRON = {"PYTHONPATH": f"{os.path.join(CHECKOUT, 'src')}:{HERE}"}
 
 
 def why_not():
     """The text of why there is nothing to measure, or None. Raises peers.Missing."""
-    argv = [os.path.join(peers.servers(), "python"), "-c", "from rookery.cluster import Cluster"]
+    argv = [os.path.join(peers.servers(), "python"), "-c", "from rookery.cluster.cluster import Cluster"]
     tried = subprocess.run(argv, env={**os.environ, **ENVIRON}, capture_output=True, text=True, check=False)
     return None if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
 
@@ -46,7 +49,7 @@ class Ours(Server):
         if self.kind == "Node":
             options["env"] = {"PORT": str(self.port)}
         elif self.kind != "close":
-            options["options"] = UVICORN
+            options["options"] = {**UVICORN, **(PLAIN if "h11" in self.kind else {})}
         argv = [os.path.join(peers.servers(), "python"), os.path.join(HERE, "cluster_serve.py"), json.dumps(options)]
         self._spawn(argv, ENVIRON, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

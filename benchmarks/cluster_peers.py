@@ -1,5 +1,6 @@
 """Other servers, each with the way of reloading that its manual names, and set as it recommends for that."""
 
+import functools
 import os
 
 import peers
@@ -62,7 +63,7 @@ class Hypercorn(PythonServer):
     most = 1000
 
     def words(self):
-        return ["-w", self.count, "-b", f"127.0.0.1:{self.port}", "-k", "uvloop", *QUIET, ASGI]
+        return ["-w", self.count, "-b", f"127.0.0.1:{self.port}", "-k", "uvloop", "--backlog", "2048", *QUIET, ASGI]
 
 
 class NodeCluster(Server):
@@ -87,20 +88,23 @@ class NodeCluster(Server):
 
 
 class Pm2Cluster(Server):
-    """reload of an app in cluster mode which says when it is ready, and closes at SIGINT."""
+    """reload of an app in cluster mode. is_graceful: the app says when it is ready, and closes at SIGINT."""
 
-    def __init__(self, title, folder, *, workers):
+    def __init__(self, title, folder, *, workers, is_graceful=True):
         super().__init__(title, folder, workers=workers)
         self._pm2 = Pm2(self.folder)
+        self._is_graceful = is_graceful
 
     @property
     def pid(self):
         return self._pm2.pids()["daemon"]
 
     def start(self):
-        self._pm2.environ.update(PORT=str(self.port), GRACEFUL="1")
+        self._pm2.environ["PORT"] = str(self.port)
         settings = {"exec_mode": "cluster", "instances": self.count, "vizion": False}
-        settings |= {"wait_ready": True, "listen_timeout": 10_000, "kill_timeout": 5000}
+        if self._is_graceful:
+            self._pm2.environ["GRACEFUL"] = "1"
+            settings |= {"wait_ready": True, "listen_timeout": 10_000, "kill_timeout": 5000}
         script = os.path.join(HERE, "cluster_app.js")
         path = self._pm2.write("cluster", [{"name": "cluster", "script": script, **settings}])
         self._pm2.pm2("start", path)
@@ -130,4 +134,5 @@ PEERS = {
     "hypercorn": Hypercorn,
     "node:cluster": NodeCluster,
     "PM2 reload": Pm2Cluster,
+    "PM2 reload, plain app": functools.partial(Pm2Cluster, is_graceful=False),
 }

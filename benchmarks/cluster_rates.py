@@ -18,19 +18,18 @@ SETTLED = 0.5
 
 
 def rates(servers, how, *, rounds, seconds, note):
-    """They take turns, in each round from another one on. note(title, round, Result, CPU seconds of its parents)."""
+    """They take turns, in each round from another one on. note(title, round, Result, CPU).
+
+    CPU: seconds of its workers, and of all its other processes.
+    """
     for number in range(rounds if servers else 0):
         start = number % len(servers)
         for server in [*servers[start:], *servers[:start]]:
-            pids = _parents(server)
-            before = _cpu(pids)
+            workers = server.workers()
+            others = {server.pid, *proc.descendants(server.pid)} - workers
+            before = _cpu(workers), _cpu(others)
             result = flood(server.port, how, CONNECTIONS, seconds)
-            note(server.title, number, result, _cpu(pids) - before)
-
-
-def _parents(server):
-    """All of its processes but the workers."""
-    return {server.pid, *proc.descendants(server.pid)} - server.workers()
+            note(server.title, number, result, (_cpu(workers) - before[0], _cpu(others) - before[1]))
 
 
 def _cpu(pids):

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 
-from rookery.cluster import Cluster
+from rookery.cluster.cluster import Cluster
 
 
 async def main():
@@ -26,7 +26,7 @@ async def main():
 
 async def answer(cluster, command):
     if command == "workers":
-        return {"workers": [row.pid for row in cluster.status().workers if row.ready and row.pid]}
+        return {"workers": [row.pid for row in cluster.status().workers if row.role == "serving" and row.ready]}
     if command == "reload":
         began = time.monotonic()
         await cluster.reload()

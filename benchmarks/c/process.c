@@ -2,7 +2,9 @@
  *
  *   process write BYTES        write so many bytes to stdout, as fast as it goes
  *   process lines COUNT        write so many lines of 25 bytes
- *   process                    do what is asked for, a line at a time on stdin, and answer each with its seconds:
+ *   process [sessions]         do what is asked for, a line at a time on stdin, and answer each with its seconds:
+ *
+ *                              (sessions: each child in a session of its own, which costs the kernel something)
  *
  *   spawn COUNT AT_ONCE        start /bin/true by vfork and wait for it, AT_ONCE at the same time; nothing else at all
  *   run COUNT AT_ONCE          the same with a pipe each for its stdout and stderr, read to their ends
@@ -19,6 +21,8 @@
 #include <unistd.h>
 
 extern char **environ;
+
+static int sessions = 0;
 
 static double now(void)
 {
@@ -48,6 +52,8 @@ static double spawn(int count, int at_once)
         while (started < count && running < at_once) {
             pid_t pid = vfork();
             if (pid == 0) {
+                if (sessions)
+                    setsid();
                 execve(argv[0], argv, environ);
                 _exit(127);
             }
@@ -82,6 +88,8 @@ static void start(struct child *child, int set)
     if (pid == 0) {
         dup2(pipes[0][1], 1);
         dup2(pipes[1][1], 2);
+        if (sessions)
+            setsid();
         execve(argv[0], argv, environ);
         _exit(127);
     }
@@ -203,8 +211,9 @@ int main(int argc, char **argv)
             put(block, 25 * (left < 2000 ? left : 2000));
         return 0;
     }
-    if (argc == 1)
+    sessions = argc == 2 && !strcmp(argv[1], "sessions");
+    if (argc == 1 || sessions)
         return serve();
-    fprintf(stderr, "usage: process [write BYTES | lines COUNT]\n");
+    fprintf(stderr, "usage: process [sessions | write BYTES | lines COUNT]\n");
     return 2;
 }

@@ -9,7 +9,14 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rookery.cluster.cluster import Cluster as Cluster
+    from rookery.cluster.events import ClusterEvent as ClusterEvent
+    from rookery.cluster.reloading import ReloadResult as ReloadResult
+    from rookery.cluster.status import ClusterStatus as ClusterStatus
+    from rookery.cluster.status import WorkerStatus as WorkerStatus
+    from rookery.errors import BindFailed as BindFailed
     from rookery.errors import ChannelTimeout as ChannelTimeout
+    from rookery.errors import ClusterError as ClusterError
     from rookery.errors import CommandNotFound as CommandNotFound
     from rookery.errors import Disconnected as Disconnected
     from rookery.errors import InputClosed as InputClosed
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from rookery.errors import PoolFull as PoolFull
     from rookery.errors import ProcessFailed as ProcessFailed
     from rookery.errors import ProcessNotFound as ProcessNotFound
+    from rookery.errors import ReloadFailed as ReloadFailed
     from rookery.errors import RemoteError as RemoteError
     from rookery.errors import ResultNotSent as ResultNotSent
     from rookery.errors import RookeryError as RookeryError
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from rookery.errors import TaskTimeout as TaskTimeout
     from rookery.errors import TimedOut as TimedOut
     from rookery.errors import WorkerDied as WorkerDied
+    from rookery.errors import WorkerNotReady as WorkerNotReady
     from rookery.errors import WorkerStartFailed as WorkerStartFailed
     from rookery.ipc.arrived import WithFds as WithFds
     from rookery.ipc.channel import Channel as Channel
@@ -94,11 +103,16 @@ __version__ = "0.1.0.dev0"
 
 _PUBLIC = {
     "Backoff": "rookery.lifecycle.restart",
+    "BindFailed": "rookery.errors",
     "CAPTURE": "rookery.process.stdio",
     "Channel": "rookery.ipc.channel",
     "ChannelTimeout": "rookery.errors",
     "Child": "rookery.process.child",
     "ChildEvent": "rookery.process.events",
+    "Cluster": "rookery.cluster.cluster",
+    "ClusterError": "rookery.errors",
+    "ClusterEvent": "rookery.cluster.events",
+    "ClusterStatus": "rookery.cluster.status",
     "Command": "rookery.process.command",
     "CommandNotFound": "rookery.errors",
     "DISCARD": "rookery.process.stdio",
@@ -126,6 +140,8 @@ _PUBLIC = {
     "ProcessManager": "rookery.supervise.process_manager",
     "ProcessNotFound": "rookery.errors",
     "ProcessPool": "rookery.pool.process_pool",
+    "ReloadFailed": "rookery.errors",
+    "ReloadResult": "rookery.cluster.reloading",
     "RemoteError": "rookery.errors",
     "RestartPolicy": "rookery.lifecycle.restart",
     "Result": "rookery.process.result",
@@ -153,7 +169,9 @@ _PUBLIC = {
     "WithFds": "rookery.ipc.arrived",
     "Worker": "rookery.worker.running",
     "WorkerDied": "rookery.errors",
+    "WorkerNotReady": "rookery.errors",
     "WorkerStartFailed": "rookery.errors",
+    "WorkerStatus": "rookery.cluster.status",
     "connect_tcp": "rookery.ipc.connect",
     "connect_unix": "rookery.ipc.connect",
     "fork": "rookery.worker.forking",
@@ -182,10 +200,15 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "Backoff",
+    "BindFailed",
     "Channel",
     "ChannelTimeout",
     "Child",
     "ChildEvent",
+    "Cluster",
+    "ClusterError",
+    "ClusterEvent",
+    "ClusterStatus",
     "Command",
     "CommandNotFound",
     "Disconnected",
@@ -210,6 +233,8 @@ __all__ = [
     "ProcessManager",
     "ProcessNotFound",
     "ProcessPool",
+    "ReloadFailed",
+    "ReloadResult",
     "RemoteError",
     "RestartPolicy",
     "Result",
@@ -236,7 +261,9 @@ __all__ = [
     "WithFds",
     "Worker",
     "WorkerDied",
+    "WorkerNotReady",
     "WorkerStartFailed",
+    "WorkerStatus",
     "__version__",
     "connect_tcp",
     "connect_unix",

@@ -1,4 +1,4 @@
-"""What tasks of pool tests do: most of it is trouble."""
+"""What tasks of pool tests do: most of it is trouble. Imports little: each new worker does so anew."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ import faulthandler
 import os
 import resource
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-
-from rookery import ProcessPool, report_progress
 
 
 def me(*_):
@@ -177,30 +172,6 @@ def closes_all_descriptors():
     os.closerange(3, 4096)
 
 
-def sockets_of_this_process():
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                found.append(int(name))
-        except OSError:
-            continue
-    return found
-
-
-def writes_garbage(to):
-    """Into every socket of the worker: its answers go through one of them."""
-    for fd in sockets_of_this_process():
-        with socket.socket(fileno=os.dup(fd)) as one:
-            kind = one.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
-            if (kind == socket.SOCK_STREAM) == (to == "stream"):
-                try:
-                    one.send(b"\xff" * 4000, socket.MSG_DONTWAIT)
-                except OSError:
-                    continue
-    return to
-
-
 def starts_a_thread(seconds):
     threading.Thread(target=time.sleep, args=(seconds,)).start()
     return os.getpid()
@@ -246,19 +217,8 @@ def forks_and_ends_it():
 def starts_an_escaped_grandchild(path):
     code = f"import time; open({path!r} + '.part', 'w').write(str(__import__('os').getpid()));"
     code += f"__import__('os').rename({path!r} + '.part', {path!r}); time.sleep(600)"
-    subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True, stdin=subprocess.DEVNULL)
+    os.posix_spawn(sys.executable, [sys.executable, "-S", "-c", code], os.environ, setsid=True)
     return wait_for(path)
-
-
-def makes_a_pool(count):
-    with ProcessPool(2, min_workers=1) as pool:
-        return [os.getpid(), *pool.map(square, range(count))]
-
-
-def leaves_a_pool(count):
-    pool = ProcessPool(1)
-    seen.append(pool)
-    return [future.result() for future in [pool.submit(square, number) for number in range(count)]]
 
 
 # -- small and large -----------------------------------------------------------------------------------------------------
@@ -289,13 +249,6 @@ def eats(size, seconds):
         block[place] = 1
     time.sleep(seconds)
     return len(block)
-
-
-def tells(values, seconds=0.0):
-    for value in values:
-        report_progress(value)
-        time.sleep(seconds)
-    return "told"
 
 
 def fails_once(path):
@@ -340,7 +293,3 @@ def note(value):
 
 def noted():
     return seen
-
-
-def temporary_name():
-    return tempfile.mktemp()

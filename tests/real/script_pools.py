@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
 
-from capabilities import needs_node
+from capabilities import DEADLINE, needs_node
+from rookery._os import kernel
 from rookery.pool import ProcessPool
+from rookery.testing import wait_until
 
 PROGRAMS = Path(__file__).parent / "programs" / "pool"
 
@@ -32,6 +35,16 @@ def pool_of(language, workers=2, **options):
 def odd(how, workers=1, **options):
     """A pool of a script that does this wrong."""
     return pool_of({"script": PROGRAMS / "odd.js", "script_args": [how]}, workers, **options)
+
+
+def reap(pids):
+    """Wait for the end of processes of somebody who has ended: they have come to us, his guardian too."""
+
+    def are_gone():
+        left = set(kernel.children(os.getpid())) - pids
+        return all(os.waitpid(pid, os.WNOHANG)[0] for pid in left)
+
+    wait_until(are_gone, DEADLINE, "the end of all that it started")
 
 
 def events_of(pool, *kinds):

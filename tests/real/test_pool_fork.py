@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+import pool_more_tasks
 import pool_tasks as tasks
 import pytest
 from pool_harness import Strangers, pid_in
@@ -107,8 +108,8 @@ def test_a_copy_of_multiprocessing():
         assert pool.submit(tasks.square, 8).result(DEADLINE) == 64
 
 
-def test_a_task_that_forks_and_returns_twice_is_done_once(tmp_path):
-    with ProcessPool(1) as pool:
+def test_a_task_that_forks_and_returns_twice_is_done_once():
+    with Strangers(), ProcessPool(1) as pool:
         for _ in range(5):
             assert pool.submit(tasks.forks, "", returns=True).result(DEADLINE) > 0
         assert pool.submit(tasks.square, 3).result(DEADLINE) == 9
@@ -155,12 +156,12 @@ def test_a_grandchild_is_gone_with_its_killed_worker(tmp_path):
 
 def test_a_task_that_makes_a_pool():
     with ProcessPool(2) as pool:
-        results = list(pool.map(tasks.makes_a_pool, [3, 4, 5, 6]))
+        results = list(pool.map(pool_more_tasks.makes_a_pool, [3, 4, 5, 6]))
         assert [result[1:] for result in results] == [[i * i for i in range(count)] for count in (3, 4, 5, 6)]
         assert os.getpid() not in [result[0] for result in results]
 
 
 def test_a_task_that_leaves_a_pool_open():
     with ProcessPool(1) as pool:
-        assert pool.submit(tasks.leaves_a_pool, 3).result(DEADLINE) == [0, 1, 4]
+        assert pool.submit(pool_more_tasks.leaves_a_pool, 3).result(DEADLINE) == [0, 1, 4]
         assert pool.submit(tasks.square, 3).result(DEADLINE) == 9

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pool_more_tasks
 import pool_tasks as tasks
 import pytest
 
@@ -48,16 +49,15 @@ def test_nor_do_the_items_of_a_chunk_share_it(chunksize):
     assert len({id(result) for result in results}) == 30
 
 
-def test_large_arguments_are_the_tasks_own():
+def test_large_arguments_are_the_tasks_own(tmp_path):
     data = bytearray(b"abcd" * 50_000)
     with ProcessPool(1) as pool:
         for _ in range(3):
             assert pool.submit(tasks.summary, data).result(DEADLINE) == (200_000, 97, 100)
-        path = tasks.temporary_name()
+        path = str(tmp_path / "mark")
         Path(path).touch()
         for _ in range(3):  # each changes what it got
             assert pool.submit(tasks.changes_what_it_got_and_dies_once, path, data).result(DEADLINE) == b"abcd"
-        Path(path).unlink()
     assert bytes(data[:4]) == b"abcd"
 
 
@@ -79,7 +79,7 @@ def test_a_task_that_closes_all_descriptors_fails_alone():
 @pytest.mark.parametrize("to", ["stream", "packets"])
 def test_a_task_that_writes_garbage_into_all_sockets_fails_alone(to):
     with ProcessPool(1) as pool:
-        bad = pool.submit(tasks.writes_garbage, to)
+        bad = pool.submit(pool_more_tasks.writes_garbage, to)
         good = [pool.submit(tasks.square, number) for number in range(10)]
         error = bad.exception(DEADLINE)
         if to == "stream":

@@ -249,7 +249,11 @@ def test_node_with_arguments():
 
 def test_what_a_pool_of_scripts_is_not_asked_for():
     with pool_of({"script": PROGRAMS / "tasks.py"}, 1, min_workers=0) as pool:
-        for wrong in (lambda: pool.submit(len, [1]), lambda: pool.submit("add", a=1), lambda: pool.map("echo", [1], [2])):
+        for wrong in (
+            lambda: pool.submit(len, [1]),
+            lambda: pool.submit("add", a=1),
+            lambda: pool.map("echo", [1], [2]),
+        ):
             with pytest.raises(UsageError):
                 wrong()
         with pytest.raises(UsageError, match="no worker"):

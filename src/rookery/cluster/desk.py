@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import socket
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,10 @@ from rookery.process.local import LocalSpawner
 from rookery.process.notify import make_socket
 
 if TYPE_CHECKING:
+    import socket
+
     from rookery._base.clock import Clock
+    from rookery.cluster.acceptor.passing import Passing
     from rookery.cluster.sockets import Listeners
     from rookery.process.protocols import Spawner
 
@@ -30,6 +32,8 @@ class Desk:
         self.listeners = listeners
         self.clock = clock
         self.spawner: Spawner = LocalSpawner()
+        self.passing: Passing | None = None
+        """Who accepts for the workers, where they do not accept themselves."""
         self.scope = GUARD.scope
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._token = os.urandom(4).hex()
@@ -57,6 +61,8 @@ class Desk:
 
     def close(self) -> None:
         """No worker is left."""
+        if self.passing is not None:
+            self.passing.close()
         self.listeners.close()
         if self.null >= 0:
             os.close(self.null)

@@ -26,7 +26,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ClusterEvent:
-    """at: wall time; slot, worker (its id), pid: whose it is, or None; wanted: for an exit, whether it was asked for."""
+    """at: wall time; slot, worker (its id), pid: whose it is, or None; wanted: of an exit, whether it was asked for."""
 
     kind: Kind
     at: float

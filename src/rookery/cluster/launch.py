@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rookery.cluster import contract
 from rookery.cluster.contract import Orders
@@ -13,7 +13,7 @@ from rookery.process.gate import telling_pid
 from rookery.worker import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rookery.cluster.settings import Settings
 
@@ -49,13 +49,16 @@ class Place:
     channel: int = -1
     addresses: tuple[str, ...] = ()
     port: int | None = None
-    source: Mapping[str, object] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A process to be started. env: on top of the environment of its recipe, None takes a variable away; fds: {its
-    number: descriptor of ours}, above the standard ones."""
+    """A process to be started.
+
+    env: on top of the environment of its recipe, None takes a variable away; fds: {its number: descriptor of ours},
+    above the standard ones.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str | None]
@@ -100,9 +103,10 @@ def facts(recipe: Recipe, place: Place) -> dict[str, str | None]:
 def by_runner(recipe: Recipe, place: Place) -> Launch:
     """An app of Python's, in our runner. Descriptors keep their numbers: no gate is needed to place them."""
     settings = recipe.settings
-    assert isinstance(recipe.app, str)  # noqa: S101 - settings have seen to it
+    app = recipe.app if isinstance(recipe.app, str) else recipe.app[0]
+    is_web = recipe.kind not in ("socket", "connection")
     orders = Orders(
-        app=recipe.app,
+        app=app,
         kind=recipe.kind,
         factory=settings.factory,
         sockets=place.sockets,
@@ -112,16 +116,15 @@ def by_runner(recipe: Recipe, place: Place) -> Launch:
         graceful_timeout=settings.graceful_timeout,
         request_timeout=settings.request_timeout,
         check=settings.ready.removeprefix("http:") if settings.ready.startswith("http:") else "",
-        options={**settings.options, **settings.ssl},
+        options={**({"backlog": settings.backlog} if is_web else {}), **settings.options, **settings.ssl},
         path=tuple(os.path.abspath(entry) for entry in sys.path),
         source=dict(place.source),
     )
     python = sys.executable if settings.interpreter is None else settings.interpreter
-    argv = (python, "-c", _CODE, _ROOT, recipe.app, *settings.args)
+    argv = (python, "-c", _CODE, _ROOT, app, *settings.args)
     env = {**facts(recipe, place), contract.RUNNER: contract.encode(orders)}
     own = (*place.sockets, place.page, *([place.channel] if place.channel >= 0 else []))
-    passed = place.source.get("fds", ())
-    assert isinstance(passed, tuple | list)  # noqa: S101
+    passed: Sequence[int] = place.source.get("fds", ())
     return Launch(argv, env, {fd: fd for fd in (*own, *passed)})
 
 

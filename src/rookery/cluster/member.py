@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rookery._os import kernel
-from rookery.cluster import stats
 from rookery.cluster.plumbing import WorkerPlumbing
 from rookery.cluster.probe import port_probe
+from rookery.cluster.roll import to_its_end
 from rookery.cluster.silence import Silence
 from rookery.errors import WorkerNotReady
 from rookery.lifecycle.state import State
@@ -25,7 +25,9 @@ from rookery.worker import words as worker_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rookery.cluster import stats
     from rookery.cluster.desk import Desk
+    from rookery.cluster.events import Kind
     from rookery.cluster.launch import Recipe
     from rookery.supervise.record import UnitEvent
 
@@ -44,7 +46,7 @@ class Member:
         recipe: Recipe,
         slot: int,
         *,
-        tell: Callable[[str, Member, str], None],
+        tell: Callable[[Kind, Member, str], None],
         on_message: Callable[[Member, Any], None],
     ) -> None:
         settings = recipe.settings
@@ -78,6 +80,7 @@ class Member:
             awaits_ready=lambda: bool(self._handshake),
         )
         self.retired = False
+        self._has_ended = False
         self.blame = ""
         """Why its present copy was ended by us."""
         self.limit: int | None = None
@@ -112,34 +115,31 @@ class Member:
     # -- its life ---------------------------------------------------------------------------------------------------
 
     async def up(self) -> None:
-        """Start it; return when it is ready. Raises WorkerNotReady; then nothing of it is left (cancelled: the same)."""
+        """Start it; return when it is ready.
+
+        Raises WorkerNotReady; then nothing of it is left. Cancelled: the same.
+        """
         crashes = self.unit.crashes
         try:
             await self.unit.start()
             if await self.unit.settled(crashes=crashes, min_uptime=0.0):
+                self.plumbing.serve()  # before the old one leaves: the slot is never without one
                 return
             raise self._not_ready()
         except BaseException:
-            self.retired = True
-            await asyncio.shield(self.unit.kill())
-            await self.unit.end()
+            self.retired = self._has_ended = True
+            await to_its_end(self._kill())
             raise
+
+    async def _kill(self) -> None:
+        await self.unit.kill()
+        await self.unit.end()
 
     async def prove(self, seconds: float) -> None:
         """Return when it has stayed up so long. Raises WorkerNotReady where it fell."""
-        crashes = self.unit.crashes
-        falls = asyncio.ensure_future(self._fallen(crashes))
-        try:
-            await asyncio.wait({falls}, timeout=seconds)
-            if falls.done() or self.unit.crashes != crashes:
-                raise self._not_ready(after="it was ready, and then ")
-        finally:
-            falls.cancel()
-
-    async def _fallen(self, crashes: int) -> None:
-        """Return when it is not up any more."""
-        while await self.unit.settled(crashes=crashes, min_uptime=float("inf"), ready=False):
-            await asyncio.sleep(0)  # pragma: no cover - an uptime without end is never reached
+        unit = self.unit
+        if not await unit.settled(crashes=unit.crashes, min_uptime=(unit.uptime or 0.0) + seconds, ready=False):
+            raise self._not_ready(after="it was ready, and then ")
 
     def _not_ready(self, after: str = "") -> WorkerNotReady:
         last = self.unit.last_exit
@@ -148,9 +148,12 @@ class Member:
         return WorkerNotReady(self.slot, why, returncode=code, stderr=() if last is None else last.stderr)
 
     async def down(self) -> None:
-        """Drain it, and end it; it cannot be started again. Raises StopFailed."""
+        """Drain it, and end it, unless it has ended; it cannot be started again. Raises StopFailed."""
         self.retired = True
-        await self.unit.end()
+        if not self._has_ended:
+            self.plumbing.drain()
+            await self.unit.end()
+            self._has_ended = True
 
     def end_stuck(self, why: str) -> None:
         """Have it replaced by its unit: SIGABRT, at which our runner says where it is, then SIGKILL."""
@@ -163,7 +166,7 @@ class Member:
         if event.after is State.RUNNING:
             self.plumbing.started()
             settings = self.recipe.settings
-            share = 1 - settings.max_requests_jitter * random.random()  # noqa: S311 - nobody is to guess it
+            share = 1 - settings.max_requests_jitter * random.random()
             self.limit = None if settings.max_requests is None else max(1, round(settings.max_requests * share))
             self.lifetime = None if settings.max_lifetime is None else settings.max_lifetime * share
             self.silence = Silence()
@@ -199,6 +202,7 @@ class Member:
         finally:
             if probe is not None:
                 probe.cancel()
+        self.plumbing.serve()
         self._tell("worker_ready", self, "")
 
     def _probe(self) -> asyncio.Task[None] | None:
@@ -210,8 +214,7 @@ class Member:
                 await self._desk.clock.sleep(settings.policy.min_uptime)
             else:
                 host = settings.bind[0].host
-                assert port is not None  # noqa: S101 - the settings have seen to it
-                await port_probe(host, port, self._handshake.removeprefix("http:"), self._desk.clock)
+                await port_probe(host, port or 0, self._handshake.removeprefix("http:"), self._desk.clock)
             unit.mark_ready()
 
         if self._handshake in ("notify-or-settled", "port") or (

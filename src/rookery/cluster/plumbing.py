@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from rookery.cluster import stats
 from rookery.cluster.launch import Place, codec_of, launch
-from rookery.errors import CommandNotFound, LinkError
+from rookery.cluster.node import words as node_words
+from rookery.errors import LinkError
 from rookery.ipc.channel import Channel
 from rookery.process.lookup import exists, explain, find
 from rookery.process.notify import Notify
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rookery.cluster.launch import Recipe
 
 _PATIENCE = 0.5
+_LAST_LINES = 20
 
 
 class WorkerPlumbing:
@@ -72,15 +75,17 @@ class WorkerPlumbing:
         sock, address = desk.notify_socket(self.id)
         self._notify = Notify(sock, address, {os.geteuid()}, self._on_words)
         theirs = await self._open_channel()
+        passing = desk.passing
         place = Place(
             slot=self._slot,
             id=self.id,
-            sockets=tuple(sock.fileno() for sock in desk.listeners.of(self._slot)),
+            sockets=() if passing else tuple(sock.fileno() for sock in desk.listeners.of(self._slot)),
             page=self.page.fd,
             notify=address,
             channel=theirs,
             addresses=tuple(desk.listeners.addresses(1)),
             port=desk.listeners.port_of(self._slot),
+            source=passing.open(self._slot, self.id, self.page) if passing else {},
         )
         started = launch(recipe, place)
         env = _merged(os.environ, settings.env, recipe.env, started.env)
@@ -101,12 +106,16 @@ class WorkerPlumbing:
     async def _receive(self, channel: Channel) -> None:
         try:
             async for message in channel:
-                self._on_message(message)
+                said = node_words.heard(message, self.page) if self._recipe.kind == "node" else None
+                if said is None:
+                    self._on_message(message)
+                else:
+                    self._on_words(said)
         except LinkError:  # it said something malformed, and is heard no more
             return
 
     def _outputs(self) -> dict[int, int]:
-        """stderr passes through here, for its last lines are wanted when it ends; stdout only where a line is."""
+        """What it writes to stderr passes through here, for the last lines; stdout only where a line is waited for."""
         self._ended = asyncio.Event()
         fds = {1: 1}
         numbers = [2] if self._on_line is None else [1, 2]
@@ -141,8 +150,20 @@ class WorkerPlumbing:
             os.close(fd)
         self._childs.clear()
 
+    def serve(self) -> None:
+        """It can do its work: where connections are passed it gets some."""
+        if self._desk.passing is not None:
+            self._desk.passing.ready(self.id)
+
+    def drain(self) -> None:
+        """It is to leave: it gets no more connections."""
+        if self._desk.passing is not None:
+            self._desk.passing.drain(self.id)
+
     async def finish(self, generation: int) -> tuple[str, ...]:  # noqa: ARG002
         """See Plumbing."""
+        if self._desk.passing is not None:
+            self._desk.passing.gone(self.id)
         self.started()
         for reader in list(self._readers):
             reader.look()
@@ -167,7 +188,7 @@ class WorkerPlumbing:
             self.before = self.before.plus(self.page.read().at_rest())
             self.page.close()
             self.page = None
-        return tuple(self.tail.lines())
+        return tuple(self.tail.lines(_LAST_LINES))
 
 
 def _merged(*parts: Mapping[str, str | None]) -> dict[str, str]:
@@ -187,10 +208,5 @@ def _check(argv: tuple[str, ...], recipe: Recipe, env: Mapping[str, str], cwd: s
         return
     program = recipe.app[0]
     if argv[0] != program and find(program, env, cwd) is None:
-        import errno  # noqa: PLC0415 - only on the way to an error
-
         number = errno.EACCES if exists(program, env, cwd) else errno.ENOENT
         raise explain(number, recipe.app, stage="exec", env=env, cwd=cwd)
-
-
-__all__ = ["CommandNotFound", "WorkerPlumbing"]

@@ -50,6 +50,15 @@ class Outcome:
     replaced: list[int] = field(default_factory=list)
     failed: tuple[int, Exception] | None = None
 
+    def has_failed(self) -> bool:
+        """Whether it was given up."""
+        return self.failed is not None
+
+    def fail(self, slot: int, error: Exception) -> None:
+        """Give it up; the first reason is the one that counts."""
+        if self.failed is None:
+            self.failed = slot, error
+
 
 class Roll(Generic[M]):
     """crew: see Crew; max_surge: how many slots are replaced at once."""
@@ -73,31 +82,31 @@ class Roll(Generic[M]):
 
     async def _lane(self, waiting: Iterable[int], outcome: Outcome) -> None:
         for slot in waiting:
-            if outcome.failed is not None:
+            if outcome.has_failed():
                 return
             try:
                 new = await self._crew.begin(slot)
             except Exception as error:
-                outcome.failed = outcome.failed or (slot, error)
+                outcome.fail(slot, error)
                 return
             if new is None:
                 continue
             try:
                 await self._crew.settle(slot, new)
-                if outcome.failed is not None:
+                if outcome.has_failed():
                     await self._crew.discard(slot, new)
                     return
             except BaseException as error:
-                await _to_its_end(self._crew.discard(slot, new))
+                await to_its_end(self._crew.discard(slot, new))
                 if not isinstance(error, Exception):
                     raise
-                outcome.failed = outcome.failed or (slot, error)
+                outcome.fail(slot, error)
                 return
             outcome.replaced.append(slot)
-            await _to_its_end(self._crew.commit(slot, new))
+            await to_its_end(self._crew.commit(slot, new))
 
 
-async def _to_its_end(work: Awaitable[None]) -> None:
+async def to_its_end(work: Awaitable[None]) -> None:
     """Wait for it also when cancelled: a drain must not be left in the middle."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -74,7 +74,7 @@ class Settings:
     @property
     def passes(self) -> bool:
         """Whether connections are accepted for the workers."""
-        return callable(self.balance) or self.balance in PASSING
+        return callable(self.balance) or self.balance in PASSING or ":" in self.balance
 
     @property
     def own_ports(self) -> bool:
@@ -143,8 +143,11 @@ def _plain(value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    if not callable(settings.balance) and settings.balance not in get_args(Balance):
-        raise UsageError(f"balance is one of {', '.join(get_args(Balance))}, or a function, not {settings.balance!r}")
+    if not settings.passes and settings.balance not in get_args(Balance):
+        raise UsageError(
+            f"balance is one of {', '.join(get_args(Balance))}, or a function (also 'package.module:function'), "
+            f"not {settings.balance!r}"
+        )
     for name in ("start_timeout", "worker_timeout", "request_timeout", "max_lifetime", "max_requests", "max_memory"):
         value = getattr(settings, name)
         if value is not None and not value > 0:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rookery._base.addresses import connectable
+from rookery._os.reuseport import steer
 from rookery.cluster.binds import Bind
 from rookery.errors import BindFailed, RookeryError
 
@@ -212,6 +213,14 @@ class Listeners:
                 _close(made)
                 raise _failed(Bind(name[0], name[1]), error) from None
         self._slots[slot] = made
+
+    def steer(self, slots: int) -> bool:
+        """New connections go to the first ``slots`` sets only; False where that cannot be had, or there are none."""
+        if self._balance != "hash":
+            return False
+        first = next(iter(self._slots.values()), [])
+        steered = [steer(sock, slots) for sock in first]  # each address has a group of its own
+        return all(steered)
 
     def drop(self, slot: int) -> None:
         """Close the sockets of a slot that is no more."""

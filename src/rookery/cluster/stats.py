@@ -2,8 +2,10 @@
 
 One writer (the worker's loop), any number of readers; each number is one word, so a reader sees it whole.
 
-word  0        1          2         3       4          5            6             7      8          16 ...
-      version  heartbeat  requests  errors  in flight  connections  latency (us)  flags  accepted   histogram
+word  0        1          2         3       4          5            6             7      8         9       16 ...
+      version  heartbeat  requests  errors  in flight  connections  latency (us)  flags  accepted  closed  histogram
+
+accepted and closed are of connections that were passed to it; they only grow.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from rookery.ipc import shared_segment
 
 SIZE = 4096
 VERSION = 1
-HEARTBEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, LATENCY, FLAGS, ACCEPTED = range(1, 9)
+HEARTBEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, LATENCY, FLAGS, ACCEPTED, CLOSED = range(1, 10)
 HISTOGRAM = 16
 IS_DRAINING = 1
 WANTS_REPLACEMENT = 2

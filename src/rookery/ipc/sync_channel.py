@@ -126,6 +126,10 @@ class SyncChannel:
         """Why the channel has ended."""
         return self._error
 
+    def fileno(self) -> int:
+        """The descriptor that can be read when something comes; what has come already does not show there."""
+        return self._port.reading
+
     def send(self, message: Any, *, fds: Sequence[int] = ()) -> None:
         """Send a message; waits until the socket has all of it. Raises Disconnected, UsageError."""
         if self._encode is None or fds:

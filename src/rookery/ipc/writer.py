@@ -140,6 +140,7 @@ class Writer:
         """Nothing can be written from now on; whoever waits is told."""
         if self.error is not None:
             return
+        self.is_broken = self.is_broken or self._outbox.size > 0
         self.error = error
         self.must_wait = True
         if self._is_blocked:

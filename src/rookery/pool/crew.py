@@ -15,7 +15,7 @@ from rookery.lifecycle.stop import SIGKILL, StopPlan
 from rookery.pool.sizing import SizeFacts, Sizer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from rookery.lifecycle.exit import ExitStatus
@@ -43,6 +43,8 @@ class Crew:
         self.replaced: dict[int, int] = {}
         self.is_closing = False
         self.is_terminated = False
+        self.cancel_all: Callable[[], object] | None = None
+        """Once the pool is terminated: what a worker has not begun that is killed goes to nobody."""
         self.asked = 0
         self._sizer: Sizer[Member] = Sizer(idle_timeout=settings.idle_timeout)
         self._timer: asyncio.TimerHandle | None = None
@@ -151,7 +153,8 @@ class Crew:
 
     def is_ready(self, member: Member) -> None:
         """It has said so, or that it cannot start; then it ends by itself."""
-        if member.start_error is None and not member.is_ready and member.is_open:
+        # It may have ended since it said so.
+        if member.start_error is None and not member.is_ready and member.is_open and not member.retires:
             if member.timer is not None:
                 member.timer.cancel()
             self._emit("worker_ready", member)
@@ -179,6 +182,8 @@ class Crew:
         was_wanted = bool(why) or member.killed_for is not None
         self._last_words = member.last_words
         victims = self.engine.lose(member)
+        if self.cancel_all is not None:
+            self.cancel_all()
         if member.state is State.RUNNING:
             member.step(Event.EXITED_DONE if was_wanted else Event.EXITED_RETRY)
         for task in victims:

@@ -12,6 +12,7 @@ import itertools
 import os
 import socket
 import threading
+from collections import Counter
 from itertools import takewhile
 from pickle import dumps
 from time import monotonic
@@ -186,7 +187,8 @@ class Engine:
             try:
                 self._add(task, future)
             except BaseException:
-                self._undo(task)
+                with NoInterrupts():
+                    self._undo(task)
                 raise
         if self._unpumped >= _PUMP_EVERY:
             self.pump()
@@ -231,17 +233,26 @@ class Engine:
 
     def _undo(self, task: Task) -> None:
         """Its submission was interrupted, anywhere in the middle; the lock is held."""
-        was_sent = task.member is not None and task.number in task.member.sent
-        if task.is_counted and not task.settled and not was_sent:
+        if not task.is_counted:  # refused, before anything was done
+            task.settled = True
+            if task.loan is not None:
+                self.lender.give_back(task.loan.number)
+            return
+        self.queue.mend()
+        if task.member is None or task.number not in task.member.sent:
             self.queue.discard(task)
             task.settled = True
             self.pending -= 1
-        if not was_sent and task.loan is not None:
-            self.lender.give_back(task.loan.number)
         for member in self.ready:
             member.is_idle = not member.sent
+            for limit, count in Counter(one.options.timeout for one in member.sent.values()).items():
+                if limit is not None:  # too many do no harm
+                    self.limits[limit] = max(self.limits.get(limit, 0), count)
         self.idle = [member for member in self.ready if member.is_idle]
         self.ledger.submitted(self.pending - self.ledger.pending)
+        self.feed()
+        self.hooks.wants_workers()
+        self.hooks.wants_looks()
         self.check_drained()
 
     def _wait_for_room(self, future: PoolFuture[Any] | LoopFuture[Any]) -> None:
@@ -290,11 +301,11 @@ class Engine:
             if not self._send(member, task):
                 queue.push_front([task])
                 break
-        if not sent:
+        if sent:
+            member.is_idle = False
+        else:
             if not member.is_idle:
-                member.is_idle = True
-                member.idle_since = monotonic()
-                self.idle.append(member)
+                self._idles(member)
             if any(len(other.sent) > 1 for other in self.ready):
                 self.hooks.wants_looks()
         if self.max_queue is not None:
@@ -320,6 +331,14 @@ class Engine:
         for task in found:
             self._unlimit(task)
         self.queue.push_front([task for task in found if not task.settled])
+        if found and not member.sent and not member.is_idle and member in self.ready:
+            self._idles(member)  # it had not come to look at any of them
+            self.hooks.wants_looks()
+
+    def _idles(self, member: Member) -> None:
+        member.is_idle = True
+        member.idle_since = monotonic()
+        self.idle.append(member)
 
     def look(self) -> bool:
         """Let nobody idle while others have tasks ahead; return whether it is worth looking again soon."""
@@ -628,7 +647,7 @@ class Engine:
     def withdraw(self, task: Task, *, running: bool) -> bool:
         """See Canceller."""
         with NoInterrupts(), self.lock:
-            if task.settled:
+            if task.settled or not task.is_counted:
                 return False
             member = task.member
             if member is None:

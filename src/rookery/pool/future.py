@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from concurrent.futures._base import FINISHED, PENDING
 from typing import Any, Protocol, TypeVar
 
+from rookery.pool.interrupts import NoInterrupts
+
 T = TypeVar("T")
 
 _BIRTH = threading.Lock()
@@ -89,11 +91,12 @@ class PoolFuture(Future[T]):
 
         running: end it also where it has begun (its worker is killed and replaced).
         """
-        task = self.task
-        if task is None or not self._pool.withdraw(task, running=running):
-            return self.cancelled()
-        self.settle_cancelled()
-        return True
+        with NoInterrupts():
+            task = self.task
+            if task is None or not self._pool.withdraw(task, running=running):
+                return self.cancelled()
+            self.settle_cancelled()
+            return True
 
     def settle(self, value: Any, error: BaseException | None) -> None:
         """Give it its result; for the pool, which does so once."""

@@ -8,15 +8,16 @@ import logging
 import os
 import threading
 import weakref
+from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rookery.errors import PoolClosed, UsageError, WorkerStartFailed
 from rookery.pool.crew import Crew
 from rookery.pool.drivers import Drivers
-from rookery.pool.future import PoolFuture
 from rookery.pool.engine import Engine, Hooks
 from rookery.pool.events import Listeners
+from rookery.pool.future import PoolFuture
 from rookery.pool.interrupts import NoInterrupts
 from rookery.pool.nursery_starter import NurseryStarter
 from rookery.pool.status import Ledger, PoolStatus, WorkerStatus
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from rookery.pool.starter import Starter
 
 _log = logging.getLogger("rookery.pool")
+_LOOPS_OWN = 3
+"""The descriptors of an event loop."""
 _SHUT_DOWN = "cannot schedule new futures after shutdown"
 
 
@@ -82,10 +85,13 @@ class House(Hooks):
 
     def begin(self) -> None:
         """Start the thread, and with it the workers that are to be there always."""
-        with self.engine.lock:
+        with NoInterrupts(), self.engine.lock:
             if self._thread is not None or self.engine.closed:
                 return
             try:
+                with ExitStack() as needed:  # a loop that lacks one of them would be left half made
+                    for _ in range(_LOOPS_OWN):
+                        needed.callback(os.close, os.open(os.devnull, os.O_RDONLY))
                 self._loop = asyncio.new_event_loop()
             except OSError as error:
                 raise WorkerStartFailed("the pool's thread cannot be started", why=str(error)) from error
@@ -104,6 +110,9 @@ class House(Hooks):
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(self._keep_house())
+        except BaseException as error:  # never meant to be; but nobody is to wait for ever
+            _log.exception("the pool's thread has failed")
+            self._fall(error)
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -112,6 +121,17 @@ class House(Hooks):
                 self.is_closed.set()
             for call in self._closed_calls:
                 call()
+
+    def _fall(self, error: BaseException) -> None:
+        engine = self.engine
+        with engine.lock:
+            engine.closed = f"the pool has failed: {error!r}"
+            engine.room.notify_all()
+            members = self._crew.members.values() if self._crew is not None else ()
+            for task in (*engine.queue.drain(), *(task for member in members for task in member.sent.values())):
+                if not task.settled:
+                    engine.fail(task, PoolClosed(engine.closed))
+        engine.settle()
 
     async def _keep_house(self) -> None:
         assert self._loop is not None
@@ -128,17 +148,18 @@ class House(Hooks):
 
     def _call(self, name: str, call: Callable[[Crew, Watch], object]) -> None:
         """Do it in the thread; asked again before it is done, it is done once (an empty name: each time)."""
-        if name:
-            if name in self._asked:
-                return
-            self._asked.add(name)
         loop = self._loop
-        if loop is None:
+        if loop is None or (name and name in self._asked):
             return
         try:
+            if name:
+                self._asked.add(name)
             loop.call_soon_threadsafe(self._do, name, call)
         except RuntimeError:  # it has ended
             return
+        except BaseException:  # Ctrl-C, and who knows how far it has come
+            loop.call_soon_threadsafe(self._do, name, call)
+            raise
 
     def _do(self, name: str, call: Callable[[Crew, Watch], object]) -> None:
         self._asked.discard(name)
@@ -223,7 +244,7 @@ class House(Hooks):
                 return
             self._closed_calls.append(lambda: _wake(loop, done))
         await done.wait()
-        self._thread.join()  # it has only its last lines left
+        self.join()  # it has only its last lines left
 
     async def drained(self) -> None:
         """The same, for an event loop."""
@@ -326,6 +347,7 @@ class House(Hooks):
 
         def kill(crew: Crew, _: Watch) -> None:
             crew.is_terminated = True
+            crew.cancel_all = self._cancel_all
             for member in list(crew.members.values()):
                 member.killed_for = member.killed_for or PoolClosed(
                     "the pool was terminated in the middle of this task"
@@ -342,7 +364,10 @@ class House(Hooks):
         if thread is None or thread is threading.current_thread():
             return True
         thread.join(timeout)
-        return not thread.is_alive()
+        if thread.is_alive():
+            return False
+        self._thread = None  # not kept until the collector comes to us
+        return True
 
     # -- telling ------------------------------------------------------------------------------------------------------
 

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-import signal
+import _signal  # type: ignore[import-not-found]  # that of the package costs ten times as much
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 _MAIN = threading.main_thread
+_SIGINT = _signal.SIGINT
+_PATIENCE = 1.0
 
 
 class NoInterrupts:
-    """``with NoInterrupts():`` KeyboardInterrupt comes at its end, if Ctrl-C was pressed; pressed again, at once.
+    """``with NoInterrupts():`` KeyboardInterrupt comes at its end, if Ctrl-C was pressed.
+
+    Should that not come for a second, pressing it again interrupts all the same.
 
     Of use in the main thread alone, and where SIGINT has Python's own handler; elsewhere it does nothing.
     """
 
-    __slots__ = ("_count", "_is_on")
+    __slots__ = ("_is_on", "_since")
 
     def __enter__(self) -> None:
-        self._count = 0
+        self._since = 0.0
         self._is_on = (
-            threading.get_ident() == _MAIN().ident and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            _signal.getsignal(_SIGINT) is _signal.default_int_handler and threading.get_ident() == _MAIN().ident
         )
         if self._is_on:
-            signal.signal(signal.SIGINT, self._note)
+            _signal.signal(_SIGINT, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count > 1:
-            signal.default_int_handler(number, frame)
+        if not self._since:
+            self._since = monotonic()
+        elif monotonic() - self._since > _PATIENCE:
+            _signal.default_int_handler(number, frame)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._is_on:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            if self._count:
+            _signal.signal(_SIGINT, _signal.default_int_handler)
+            if self._since:
                 raise KeyboardInterrupt

@@ -142,7 +142,9 @@ class Results(Generic[T]):
                     return
                 values = self._take(self._next_done())
                 if values is not None:
-                    yield from values
+                    values.reverse()
+                    while values:  # who has one and drops it is the last to hold it
+                        yield values.pop()
         finally:
             self.close()
 

@@ -7,6 +7,7 @@ import mmap
 import os
 import socket
 from collections import deque
+from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -69,16 +70,13 @@ class Member:
         return f"<Member {self.name} {self.state} sent={len(self.sent)} done={self.done}>"
 
     def _open(self) -> None:
-        made: list[Any] = []
-        try:
-            self.tasks, self.taken = made[:2] = socket.socketpair(socket.AF_UNIX, _KIND)
-            self.replies, self._their_replies = made[2:] = socket.socketpair()
+        with ExitStack() as made:
+            self.tasks, self.taken = map(made.enter_context, socket.socketpair(socket.AF_UNIX, _KIND))
+            self.replies, self._their_replies = map(made.enter_context, socket.socketpair())
             self._page_fd = _page()
+            made.callback(os.close, self._page_fd)
             self.page = mmap.mmap(self._page_fd, wire.PAGE_SIZE)
-        except BaseException:
-            for one in made:
-                one.close()
-            raise
+            made.pop_all()
         self.tasks.setblocking(False)
         self.replies.setblocking(False)
         self.is_open = True

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rookery._base.clock import SystemClock
+from rookery.errors import WorkerStartFailed
 from rookery.pool.member import Member
 from rookery.pool.nursery import Nursery
 from rookery.pool.pickling import encode_whole
@@ -27,10 +28,15 @@ class NurseryStarter:
     def __init__(self, settings: PoolSettings, engine: Engine) -> None:
         self._nursery = Nursery(preload=settings.preload, env=settings.env, name=settings.name or "pool")
         self.why_late = "its initializer takes longer" if settings.initializer else "it hangs"
+        self._failed: WorkerStartFailed | None = None
         initializer = None
         if settings.initializer is not None:
-            _, function = engine.book.number_of(settings.initializer)
-            initializer = function, encode_whole((settings.initargs, {}))
+            try:
+                _, function = engine.book.number_of(settings.initializer)
+                initializer = function, encode_whole((settings.initargs, {}))
+            except Exception as error:
+                why = f"the initializer cannot be pickled: {type(error).__name__}: {error}"
+                self._failed = WorkerStartFailed("a worker could not start", why=why)
         # Only where it is loaded already: then who uses it here may use it in a task.
         multiprocessing = sys.modules.get("multiprocessing.process")
         authkey = bytes(multiprocessing.current_process().authkey) if multiprocessing is not None else None
@@ -42,6 +48,8 @@ class NurseryStarter:
 
     async def start(self, member: Member) -> WorkerHandle:
         """See Starter."""
+        if self._failed is not None:
+            raise self._failed
         return await self._nursery.start_worker(member.name, member.ends, self._argument)
 
     async def stop(self, handle: WorkerHandle, plan: StopPlan) -> None:

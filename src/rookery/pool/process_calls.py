@@ -48,7 +48,8 @@ class ProcessCalls(Calls):
         @overload
         def submit(self, fn: Data, data: Any = ..., /) -> PoolFuture[Any]: ...
 
-        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> PoolFuture[Any]: ...
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> PoolFuture[Any]:
+            """See Calls."""
 
         @overload
         def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]: ...
@@ -56,7 +57,8 @@ class ProcessCalls(Calls):
         @overload
         def run(self, fn: Data, data: Any = ..., /) -> asyncio.Future[Any]: ...
 
-        def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> asyncio.Future[Any]: ...
+        def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+            """See Calls."""
 
     @overload
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **how: Unpack[MapOptions]) -> Results[T]: ...

@@ -97,6 +97,16 @@ class TaskQueue(Generic[T]):
             tasks.append(task)
         return tasks
 
+    def mend(self) -> None:
+        """An exception came in the middle of a push: what waits goes on waiting, each task once."""
+        levels = {id(level): level for level in (self._top, *self._others.values())}
+        found = {id(task): task for level in levels.values() for task in level if id(task) not in self._gone}
+        self._top, self._others, self._order = deque(), {}, []
+        self._aside = 0
+        self._forget()
+        for task in found.values():
+            self.push(task, task.priority)
+
     def __iter__(self) -> Iterator[T]:
         """All that wait, in no order; discarded ones may be among them. Nothing may change meanwhile."""
         return self._entries()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rookery.pool.segments import Lender
 
 _KEPT = 64 * 1024
-_LAST_LINES = 10
+_LAST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ class ScriptMember(Member):
         self.loop = asyncio.get_running_loop()
         self._began = 0.0
         self._unwritten: Task | None = None
-        self._written_last: Task | None = None
+        self._writing: Task | None = None
+        self._written: Task | None = None
         self._questions = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     def _open(self) -> None:
         """See Member: its connection is made with its process."""
@@ -108,14 +109,19 @@ class ScriptMember(Member):
         with self._engine.lock:
             if self._unwritten is not task or not self._may_be_told:
                 return  # taken back, or about to be
-            self._unwritten, self._written_last = None, task
-        self._begin(self._say(task.payload))
+            self._unwritten, self._writing, self._written = None, task, None
+        self._begin(self._give(task))
+
+    async def _give(self, task: Task) -> None:
+        if await self._say(task.payload):
+            self._writing, self._written = None, task
 
     def recall(self, lender: Lender) -> list[Task]:  # noqa: ARG002
         """See Member: the task that it has not been told of yet, or has left without reading."""
         task, self._unwritten = self._unwritten, None
-        if task is None and self._link is not None and self._link.is_unread:
-            task = self._written_last
+        link = self._link
+        if task is None and link is not None and not link.connected:
+            task = self._writing or (self._written if link.is_unread else None)
         if task is None or self.sent.pop(task.number, None) is None:
             return []
         task.member = None
@@ -128,7 +134,7 @@ class ScriptMember(Member):
         number = next(self._questions)
         future = self.asked[number] = self.loop.create_future()
         future.add_done_callback(lambda _: self.asked.pop(number, None))
-        self._written_last = None  # what it has not read may be this
+        self._written = None  # what it has not read may be this
         self._begin(self._say({"type": words.STATUS, "id": number}))
         return future
 
@@ -143,14 +149,17 @@ class ScriptMember(Member):
             await self._say({"type": words.STOP})
         await self._link.disconnect()
 
-    async def _say(self, message: Any) -> None:
-        if self._link is not None:
-            try:
-                await self._link.send(message)
-            except LinkError:  # its end is noticed elsewhere
-                return
+    async def _say(self, message: Any) -> bool:
+        """Whether it was sent; where not, its end is noticed elsewhere."""
+        if self._link is None:
+            return False
+        try:
+            await self._link.send(message)
+        except LinkError:
+            return False
+        return True
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, object]) -> None:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from rookery.errors import LinkError, RookeryError
+from rookery.errors import ChannelTimeout, Disconnected, LinkError, RookeryError
 from rookery.pool import here
 from rookery.pool import script_words as words
 from rookery.worker import connect
@@ -97,17 +98,27 @@ class BlockingServing(Serving):
 
     def serve(self) -> None:
         """Until the pool says so, or has gone."""
-        signal.signal(signal.SIGTERM, self._leave)
-        with connect() as self._parent:
+        with connect() as self._parent, _Wakes() as wakes:
+            signal.signal(signal.SIGTERM, self._leave)
             self.say({"type": words.READY})
-            for message in self._parent:
-                kind = message.get("type") if isinstance(message, dict) else None
-                if kind == words.TASK:
-                    self._do(message)
-                elif kind == words.STATUS:
-                    self.tell_status(message["id"])
-                if kind == words.STOP or self.leaves:
+            while not self.leaves:
+                try:
+                    message = self._parent.receive(timeout=0)
+                except ChannelTimeout:
+                    wakes.wait(self._parent.fileno())
+                except Disconnected:
                     return
+                else:
+                    self._take(message)
+
+    def _take(self, message: Any) -> None:
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == words.TASK:
+            self._do(message)
+        elif kind == words.STATUS:
+            self.tell_status(message["id"])
+        elif kind == words.STOP:
+            self.leaves = True
 
     def _do(self, message: Mapping[str, Any]) -> None:
         number = self.number = message["id"]
@@ -119,10 +130,31 @@ class BlockingServing(Serving):
             self.done(number, result)
 
     def _leave(self, _signal: int, _frame: FrameType | None) -> None:
-        """Asked to end: after the task at work, at once where there is none."""
+        """Asked to end: after the task at work. Raised here, an exception could lose one that was just received."""
         self.leaves = True
-        if not self.number:
-            raise SystemExit(0)
+
+
+class _Wakes:
+    """Waiting that a signal ends, also one that came the moment before."""
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._before)
+        os.close(self._read)
+        os.close(self._write)
+
+    def wait(self, fd: int) -> None:
+        """Until fd can be read, or a signal has come."""
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.register(self._read, select.POLLIN)
+        if any(number == self._read for number, _ in poll.poll()):
+            os.read(self._read, 4096)
 
 
 def _stack(error: BaseException) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rookery.errors import Disconnected, RookeryError
@@ -34,30 +33,39 @@ class LoopServing(Serving):
     async def serve(self) -> None:
         """Until the pool says so, or has gone."""
         self._loop = asyncio.get_running_loop()
-        self._outgoing: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._running: set[asyncio.Task[None]] = set()
+        self._enough = asyncio.Event()
         async with channel() as self._parent:
+            # A handler, not receive(): nothing is ever received that nobody has looked at.
+            self._parent.on("*", self._take)
+            self._parent.on_disconnect(lambda _: self._enough.set())
+            self._loop.add_signal_handler(signal.SIGTERM, self._enough.set)
             self.say({"type": words.READY})
             sending = self._loop.create_task(self._send_all())
-            self._listening = self._loop.create_task(self._listen())
-            self._loop.add_signal_handler(signal.SIGTERM, self._leave)
-            with suppress(asyncio.CancelledError):  # by _leave
-                await self._listening
-            await asyncio.gather(*self._running)
-            self._outgoing.put_nowait(None)
-            await sending
+            await self._enough.wait()
+            await self._finish()
+            sending.cancel()
 
-    async def _listen(self) -> None:
-        async for message in self._parent:
-            kind = message.get("type") if isinstance(message, dict) else None
-            if kind == words.TASK:
-                task = self._loop.create_task(self._do(message))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-            elif kind == words.STATUS:
-                self.tell_status(message["id"])
-            elif kind == words.STOP:
+    async def _finish(self) -> None:
+        """Do what was received; what the pool sends from now on it gives to another worker."""
+        while True:
+            await asyncio.gather(*self._running)
+            await self._outgoing.join()
+            await asyncio.sleep(0)  # it is written
+            if not self._running:
                 return
+
+    def _take(self, message: Any) -> None:
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == words.TASK:
+            task = self._loop.create_task(self._do(message))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        elif kind == words.STATUS:
+            self.tell_status(message["id"])
+        elif kind == words.STOP:
+            self._enough.set()
 
     async def _do(self, message: Mapping[str, Any]) -> None:
         number = self.number = message["id"]
@@ -84,13 +92,16 @@ class LoopServing(Serving):
             self._loop.call_soon_threadsafe(super().report, value)
 
     async def _send_all(self) -> None:
-        while (message := await self._outgoing.get()) is not None:
+        while True:
+            message = await self._outgoing.get()
             try:
                 await self._parent.send(message)
-            except Disconnected:
-                return
+            except Disconnected:  # nobody is there to be told: it ends soon
+                continue
             except RookeryError as error:  # it cannot be encoded, or is too large
                 self._not_sent(message, error)
+            finally:
+                self._outgoing.task_done()
 
     def _not_sent(self, message: Mapping[str, Any], error: RookeryError) -> None:
         if message["type"] == words.RESULT:
@@ -98,7 +109,3 @@ class LoopServing(Serving):
             self.failed(message["id"], error, "ResultNotSent")
         else:
             self._loop.call_exception_handler({"message": f"a message of {message['type']}", "exception": error})
-
-    def _leave(self) -> None:
-        """Asked to end: after the task at work."""
-        self._listening.cancel()

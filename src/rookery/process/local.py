@@ -90,6 +90,8 @@ class LocalTree(ProcessTree):
 
     def members(self) -> list[tuple[int, int]]:
         """See Tree."""
+        # Before the look too: where only zombies are left in its session that is the moment it is given up.
+        TABLE.reap_strays(self._is_ours)
         alive = super().members()
         now = time.monotonic()
         for pid, _ in alive:

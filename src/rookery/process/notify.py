@@ -24,8 +24,8 @@ _MOST_WORDS = 64
 def make_socket(folder: str, name: str, scope: str, uid: int | None) -> tuple[socket.socket, str]:
     """A notify socket and what NOTIFY_SOCKET is to say. uid: the app's user, or None for ours. Raises OSError.
 
-    folder: "" for a name that is no file's (Linux; OSError elsewhere). Below a folder whose path is too long for an address it has a name that is no file's (Linux); who sends is checked
-    in any case.
+    Below a folder whose path is too long for an address it has a name that is no file's (Linux); below "" always,
+    where that can be had. Who sends is checked in any case.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:

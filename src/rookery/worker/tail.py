@@ -39,7 +39,7 @@ class Tail:
 
 
 def pass_on(data: bytes, fd: int = 2) -> None:
-    """Write to our stderr, or stdout (1). Where that is closed or full the words are lost: they must not end who said them."""
+    """Write to our stderr or stdout. Where it is closed or full the words are lost: they must not end who said them."""
     rest = memoryview(data)
     with suppress(OSError):
         while rest:

@@ -89,6 +89,20 @@ def suite(module):
     return found
 
 
+def share_of(tests):
+    """Every SHARES-th test, from the SHARE-th on: much of their time is sleep, so several processes do them."""
+    number, count = int(os.environ.get("SHARE", "0")), int(os.environ.get("SHARES", "1"))
+    return unittest.TestSuite(list(flat(tests))[number::count])
+
+
+def flat(tests):
+    for one in tests:
+        if isinstance(one, unittest.TestSuite):
+            yield from flat(one)
+        else:
+            yield one
+
+
 def main():
     sys.path.insert(0, os.environ["SUITE"])
     import importlib
@@ -107,7 +121,7 @@ def main():
         RemoteTraceback.tb = property(str)
         module.futures.process._RemoteTraceback = RemoteTraceback
         tests.addTests(suite(module))
-    result = unittest.TextTestRunner(verbosity=2).run(tests)
+    result = unittest.TextTestRunner(verbosity=2).run(share_of(tests))
     print(f"ran {result.testsRun} failed {len(result.failures) + len(result.errors)} skipped {len(result.skipped)}")
     sys.exit(not result.wasSuccessful())
 

@@ -64,4 +64,3 @@ def interface_of(app: Any) -> str:
     except (TypeError, ValueError):
         return "asgi"
     return {1: "asgi2", 2: "wsgi"}.get(len(parameters), "asgi")
-

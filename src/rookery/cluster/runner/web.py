@@ -7,6 +7,7 @@ was silent for ``linger`` seconds, never at once: a client may have sent already
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from rookery.cluster import contract, stats
+from rookery.cluster import contract, here, stats
 from rookery.cluster.runner import checked
 from rookery.cluster.runner.measured import Measured
 from rookery.cluster.runner.source import source_of
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from rookery.cluster.contract import Orders
     from rookery.cluster.runner.source import Source
 
-BEAT = 0.5
+BEAT = 0.1
+_TICKS = 10
 _LOOK = 0.05
 _SETTLING = 0.1
 _LAST_STEPS = 1.0
@@ -49,9 +51,11 @@ def serve(app: Any, orders: Orders, *, kind: str) -> None:
         from uvicorn.middleware.asgi2 import ASGI2Middleware  # noqa: PLC0415
 
         app = ASGI2Middleware(app)
-    measured = Measured(app, page.words, request_timeout=orders.request_timeout)
+    measured = Measured(app, request_timeout=orders.request_timeout)
     config = uvicorn.Config(measured, interface="asgi3", **options)
-    server = DrainingServer(config, measured, source_of(orders), orders, is_threaded=kind == "wsgi")
+    server = DrainingServer(
+        config, measured, page.words, source_of(orders, page.words), orders, is_threaded=kind == "wsgi"
+    )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve())
     sys.stdout.flush()
@@ -64,10 +68,18 @@ class DrainingServer(uvicorn.Server):
     """uvicorn's server with another beginning and another end."""
 
     def __init__(
-        self, config: uvicorn.Config, measured: Measured, source: Source, orders: Orders, *, is_threaded: bool
+        self,
+        config: uvicorn.Config,
+        measured: Measured,
+        words: memoryview[int],
+        source: Source,
+        orders: Orders,
+        *,
+        is_threaded: bool,
     ) -> None:
         super().__init__(config)
         self._measured = measured
+        self._words = words
         self._source = source
         self._orders = orders
         self._is_threaded = is_threaded
@@ -85,6 +97,7 @@ class DrainingServer(uvicorn.Server):
             await self._serve_until_told()
         finally:
             beat.cancel()
+            self._count()
 
     async def _serve_until_told(self) -> None:
         config = self.config
@@ -97,6 +110,8 @@ class DrainingServer(uvicorn.Server):
             await self.on_tick(0)
             if self._orders.check:
                 await checked.check(self._measured.app, self._orders.check)
+            gc.collect()
+            gc.freeze()  # what is there now stays: no collection needs to look at it again
             await self._source.start(self._protocol, tls=config.ssl, backlog=config.backlog)
             contract.notify("READY=1")
             await self._told.wait()
@@ -111,26 +126,39 @@ class DrainingServer(uvicorn.Server):
                 pass
 
     def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
             _loop=asyncio.get_running_loop(),
         )
+        return made
 
     async def _beat(self) -> None:
         """The loop turns: say so, and do what is to be done now and then."""
-        words = self._measured.words
         while True:
-            words[stats.HEARTBEAT] = time.monotonic_ns()
-            words[stats.CONNECTIONS] = len(self.server_state.connections)
-            self._measured.look()
-            if self._measured.timed_out and self._is_threaded:
-                words[stats.FLAGS] |= stats.WANTS_REPLACEMENT  # its thread goes on for ever, perhaps
+            self._count()
+            self._measured.look(self._scopes)
+            if self._measured.has_timed_out and self._is_threaded:
+                self._words[stats.FLAGS] |= stats.WANTS_REPLACEMENT  # its thread goes on for ever, perhaps
             self._ticks += 1
-            if self._ticks % 2 == 0 and self.lifespan_is_up:
+            if self._ticks % _TICKS == 0 and self.lifespan_is_up:
                 await self.on_tick(0)  # the Date header
             await asyncio.sleep(BEAT)
+
+    def _count(self) -> None:
+        words, state = self._words, self.server_state
+        words[stats.HEARTBEAT] = time.monotonic_ns()
+        words[stats.REQUESTS] = state.total_requests
+        words[stats.CONNECTIONS] = len(state.connections)
+        words[stats.IN_FLIGHT] = max(0, len(state.tasks) - len(self._measured.sessions))
+        self._measured.fold(words)
+
+    def _scopes(self) -> list[Any]:
+        """Of all requests that are not answered yet."""
+        cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
+        return [cycle.scope for cycle in cycles if cycle is not None and not cycle.response_complete]
 
     @property
     def lifespan_is_up(self) -> bool:
@@ -141,9 +169,10 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         linger = self._orders.linger
         began = loop.time()
-        self._measured.words[stats.FLAGS] |= stats.IS_DRAINING
+        self._words[stats.FLAGS] |= stats.IS_DRAINING
         self._measured.drain()
         await self._source.stop()
+        here.begin_drain()
         # A connection in the middle of its TLS handshake is in no list yet.
         least = max(_SETTLING, linger if self.config.is_ssl else 0.0)
         silent: dict[Any, float] = {}
@@ -156,7 +185,7 @@ class DrainingServer(uvicorn.Server):
                     connection.shutdown()
             if not has_ended and now - began >= linger:
                 has_ended = True
-                await self._measured.end_endless()
+                await self._measured.end_endless(self._scopes())
             if not self.server_state.connections and not self.server_state.tasks and now - began >= least:
                 return
             await asyncio.sleep(_LOOK)
@@ -179,7 +208,7 @@ def is_silent(connection: Any) -> bool:
     cycle = getattr(connection, "cycle", connection)
     if cycle is connection or (cycle is not None and not cycle.response_complete):
         return False
-    parser = getattr(connection, "conn", None)
+    parser: Any = getattr(connection, "conn", None)
     if hasattr(parser, "trailing_data"):  # h11: the beginning of a head waits for its rest
         return not parser.trailing_data[0]
     begun = getattr(connection, "scope", None)  # httptools: made at the first byte

@@ -19,8 +19,8 @@ from rookery.daemon.manager.collector_client import CollectorClient, Pipes
 from rookery.daemon.manager.direct import beginning_of, note_beginning, open_direct, rotate_if_due
 from rookery.daemon.manager.last_words import last_words
 from rookery.daemon.manager.log_settings import stream_settings
-from rookery.process.notify import Notify, make_socket
 from rookery.daemon.manager.pipes import Stdin, make_pipe, reopen_pipe
+from rookery.process.notify import Notify, make_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ const kinds = {
   no_result: { task: ({ id }) => process.send({ type: 'result', id }) },
   bare_error: { task: ({ id, data }) => process.send({ type: 'error', id, error: data }) },
   error_and_exit: { task: ({ id }) => { process.send({ type: 'error', id, error: { message: 'bad' } }, () => process.exit(1)) } },
-  one_each: { task: ({ id, data }) => { answer(id, data, () => process.exit(0)); for (;;); } },
+  one_each: { task: ({ id, data }) => { answer(id, data); process.exit(0) } },
   exit_after: { task: ({ id, data }) => answer(id, data, () => process.exit(0)) },
   closes: { task: () => { process.disconnect(); setInterval(() => {}, 1000) } },
   no_lines: { task: () => raw('this is no JSON\n') },

@@ -4,6 +4,7 @@
 // See rookery/cluster/stats.py: exact below 16 us, then eight places to an octave.
 const LINEAR = 16;
 const PER_OCTAVE = 8;
+const PLACES = 256; // up to 2^32 us
 
 function place(microseconds) {
   if (microseconds < LINEAR) return microseconds;
@@ -17,7 +18,7 @@ class Counts {
     this.errors = 0;
     this.inFlight = 0;
     this.latency = 0;
-    this.histogram = new Map();
+    this.histogram = new Uint32Array(PLACES);
   }
 
   began() {
@@ -26,20 +27,20 @@ class Counts {
   }
 
   ended(began, status) {
-    const microseconds = Math.min(Math.max(Math.round((performance.now() - began) * 1000), 0), 0xffffffff);
+    const microseconds = Math.min((performance.now() - began) * 1000, 0xffffffff) >>> 0;
     this.inFlight -= 1;
     this.requests += 1;
     if (status >= 500) this.errors += 1;
     this.latency += microseconds;
-    const where = place(microseconds);
-    this.histogram.set(where, (this.histogram.get(where) || 0) + 1);
+    this.histogram[place(microseconds)] += 1;
   }
 
   // Totals; of the histogram what has come since the last time.
   take() {
     const { requests, errors, inFlight, latency } = this;
-    const histogram = [...this.histogram];
-    this.histogram.clear();
+    const histogram = [];
+    this.histogram.forEach((count, where) => count && histogram.push([where, count]));
+    this.histogram.fill(0);
     return { requests, errors, inFlight, latency, histogram };
   }
 }

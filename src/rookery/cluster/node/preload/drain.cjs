@@ -7,6 +7,7 @@ const cluster = require('node:cluster');
 const STEP = 50;
 const MANNERS = 1000;
 const LAST_STEPS = 100;
+const QUIET = 3; // turns in which nobody came
 
 class Drain {
   constructor(settings, { servers, sockets, link }) {
@@ -18,6 +19,7 @@ class Drain {
     this.signals = null;
     this.began = null;
     this.released = null;
+    this.timer = null;
     this.isHeard = false;
     this.isEnding = false;
     this.steps = [];
@@ -31,10 +33,21 @@ class Drain {
     worker.exitedAfterDisconnect = true;
     worker.state = 'disconnecting';
     this.link.tell('draining', { why: name });
-    this.sockets.stop();
     for (const one of this.servers.all()) one.drain();
+    this.emptyQueue(performance.now() + MANNERS, this.servers.accepted(), 0);
+  }
+
+  // What waits in the queue is accepted, one in each turn of the loop: where this is the last worker nobody else would.
+  emptyQueue(end, before, quiet) {
+    const accepted = this.servers.accepted();
+    const turns = accepted === before ? quiet + 1 : 0;
+    if (turns <= QUIET && performance.now() < end) {
+      setImmediate(() => this.emptyQueue(end, accepted, turns));
+      return;
+    }
+    this.sockets.stop();
     this.timer = setInterval(() => this.step(), STEP);
-    setImmediate(() => this.step());
+    this.step();
   }
 
   step() {
@@ -74,7 +87,8 @@ class Drain {
     // Without handles and channel the process ends by itself; what else keeps it alive gets no more than its grace.
     setTimeout(() => process.exit(), this.isHeard ? this.grace : LAST_STEPS).unref();
     this.link.tell('drained', { left, forced: isForced }, () => {
-      if (process.connected) process.disconnect();
+      if (!this.isHeard) this.link.hangUp();
+      else process.channel?.unref(); // its handlers may have something to say yet
     });
   }
 }

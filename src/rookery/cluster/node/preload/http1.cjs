@@ -9,6 +9,12 @@ const EVENTS = /^content-type: *text\/event-stream/im;
 const REQUESTS = ['request', 'checkContinue', 'checkExpectation'];
 const UPGRADES = ['upgrade', 'connect'];
 
+const REQUEST = Symbol('rookery.request');
+
+function closed() {
+  this[REQUEST].watched.ended(this);
+}
+
 class Http1 extends Plain {
   constructor(server, servers) {
     super(server, servers);
@@ -44,22 +50,24 @@ class Http1 extends Plain {
   }
 
   began(req, res) {
+    if (res[REQUEST]) return; // the app passes it on, from 'checkContinue' to 'request'
     const state = this.state(req.socket);
-    const request = { res, began: this.counts.began() };
     state.wasUsed = true;
     if (this.isDraining) {
       // Of answers that wait in line the last one alone may say it.
-      for (const earlier of state.open) if (!earlier.res.headersSent) earlier.res.maxRequestsOnConnectionReached = false;
+      for (const earlier of state.open) if (!earlier.headersSent) earlier.maxRequestsOnConnectionReached = false;
       sayClose(res);
     }
-    state.open.add(request);
-    res.on('close', () => this.ended(state, request));
+    state.open.add(res);
+    res[REQUEST] = { watched: this, state, began: this.counts.began() };
+    res.on('close', closed);
   }
 
-  ended(state, request) {
-    if (!state.open.delete(request)) return;
+  ended(res) {
+    const { state, began } = res[REQUEST];
+    if (!state.open.delete(res)) return;
     state.lastUse = performance.now();
-    this.counts.ended(request.began, request.res.statusCode);
+    this.counts.ended(began, res.statusCode);
   }
 
   upgraded(req, socket) {
@@ -68,13 +76,13 @@ class Http1 extends Plain {
 
   remove(state) {
     super.remove(state);
-    for (const request of state.open) this.ended(state, request);
+    for (const res of state.open) this.ended(res);
   }
 
   drained() {
     for (const { open } of this.connections) {
       const last = [...open].pop();
-      if (last) sayClose(last.res);
+      if (last) sayClose(last);
     }
   }
 
@@ -111,7 +119,7 @@ class Http1 extends Plain {
   farewell() {
     for (const { socket, upgrade, open } of this.connections) {
       if (upgrade === 'websocket' && socket.writable) socket.write(GOING_AWAY);
-      for (const request of open) if (isStream(request)) endStream(request.res);
+      for (const res of open) if (isStream(res)) endStream(res);
     }
   }
 
@@ -128,7 +136,7 @@ class Http1 extends Plain {
   }
 }
 
-const isStream = ({ res }) => res.headersSent && EVENTS.test(res._header);
+const isStream = (res) => res.headersSent && EVENTS.test(res._header);
 
 function sayClose(res) {
   if (res.headersSent) return;

@@ -13,10 +13,16 @@ class Link {
       return;
     }
     try {
-      process.send({ type: `rookery.${what}`, pid: process.pid, ...fields }, undefined, { swallowErrors: true }, done);
+      process.send({ type: 'rookery.node', what, pid: process.pid, ...fields }, undefined, { swallowErrors: true }, done);
     } catch {
       done();
     }
+  }
+
+  // The channel ends. What the app says afterwards is lost; by itself Node would end the process for it.
+  hangUp() {
+    quiet();
+    if (process.connected) process.disconnect();
   }
 
   // Every period seconds, from a timer: it is the heartbeat too. Nothing piles up while nobody reads.
@@ -35,4 +41,13 @@ class Link {
   }
 }
 
-module.exports = { Link };
+function quiet() {
+  if (process.send === undefined) return;
+  process.send = function lost(...rest) {
+    const done = rest.findLast((one) => typeof one === 'function');
+    if (done) process.nextTick(done, new Error('Channel closed'));
+    return false;
+  };
+}
+
+module.exports = { Link, quiet };

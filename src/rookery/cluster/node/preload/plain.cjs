@@ -10,6 +10,7 @@ class Plain {
     this.counts = servers.counts;
     this.linger = servers.linger * 1000;
     this.connections = new Set();
+    this.accepted = 0;
     this.drainingSince = null;
     this.timer = null;
     this.close = server.close;
@@ -19,7 +20,10 @@ class Plain {
       watched.drain();
       return Reflect.apply(watched.close, this, typeof done === 'function' ? [done] : []);
     });
-    server.prependListener('connection', (socket) => this.add(socket));
+    server.prependListener('connection', (socket) => {
+      this.accepted += 1;
+      this.add(socket);
+    });
   }
 
   get isDraining() {

@@ -26,6 +26,10 @@ class Servers {
     return [...this.watched.values()];
   }
 
+  accepted() {
+    return this.all().reduce((sum, one) => sum + one.accepted, 0);
+  }
+
   connections() {
     return this.all().reduce((sum, one) => sum + one.connections.size, 0);
   }

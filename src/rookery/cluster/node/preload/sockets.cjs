@@ -20,6 +20,7 @@ function shareSockets(settings, servers, link) {
   const choice = new Choice(all);
   const own = new Set();
   let isReady = false;
+  let isStopped = false;
   let patience = null;
 
   function ready() {
@@ -34,14 +35,14 @@ function shareSockets(settings, servers, link) {
     // A single server has everything that is bound. Of several nobody knows whose it is.
     if (handles.size === 1) [...handles][0].take(idle);
     else for (const one of idle) warn(`nobody listens on ${one}`);
-    link.tell('ready', { version: 1 });
+    link.tell('ready');
   }
 
   cluster._getServer = (server, query, done) => {
-    const found = choice.of(query);
+    const found = isStopped ? [] : choice.of(query); // who comes too late gets no connections, and no error
     if (found === 'own') {
       if (all.length) warn(`the app listens on ${nameOf(query)} too, which is not shared: each worker opens it for itself`);
-      else server.once('listening', () => link.tell('ready', { version: 1 }));
+      else server.once('listening', () => link.tell('ready'));
       own.add(server);
       servers.watch(server);
       server._listen2(query.address, query.port, query.addressType, query.backlog, query.fd, query.flags);
@@ -64,6 +65,7 @@ function shareSockets(settings, servers, link) {
   return {
     // No more connections. The servers do not notice: their own close() may come later.
     stop() {
+      isStopped = true;
       all.forEach((one) => one.stop());
       for (const server of own) if (server._handle !== null) server._handle = StandIn.inPlaceOf(server._handle);
     },
