@@ -1,6 +1,6 @@
 """Workers on one port: what reloads and killed workers cost clients, and what a cluster costs. A quarter of an hour.
 
-    python benchmarks/cluster.py [--quick] [--parts reloads,rates,kills] [--only rookery,granian] [--markdown]
+    python benchmarks/cluster.py [--quick] [--parts reloads,rates,kills] [--only rookery granian] [--markdown]
 
 rookery's cluster beside uvicorn, gunicorn, granian, hypercorn, node:cluster and PM2. They serve the same application
 (cluster_apps.py, cluster_app.js), each with two workers; a strict client (c/cluster_client.c) counts everything that
@@ -62,7 +62,7 @@ def _options():
     words = {"type": lambda text: text.split(",")}
     parser.add_argument("--quick", action="store_true", help="5 reloads, 3 rounds, 15 s of kills, the nearest peers")
     parser.add_argument("--parts", default=PARTS, help="of " + ", ".join(PARTS), **words)
-    parser.add_argument("--only", help="those whose name has one of these words in it", **words)
+    parser.add_argument("--only", nargs="+", help="those whose name has one of these in it")
     parser.add_argument("--rate", type=int, default=3000, help="requests a second while workers are replaced or killed")
     parser.add_argument("--reloads", type=int, help="of ours: 20, quick 5; of the others: 5, quick 3")
     parser.add_argument("--limit", type=float, default=90, help="seconds for the reloads of one server")

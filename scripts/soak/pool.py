@@ -24,6 +24,7 @@ from rookery._os import kernel
 from rookery.errors import PoolClosed, PoolFull, TaskTimeout, WorkerDied, WorkerStartFailed
 
 TASKS_AHEAD = 200
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 FAULTS = (WorkerDied, WorkerStartFailed, PoolClosed, CancelledError)  # by what the soak itself does
 MOST_GROWTH = 20 << 20  # bytes in an hour's worth of rounds would be far more where something leaks
 
@@ -141,7 +142,9 @@ class Soak:
     def options(self, name):
         if name == "long":
             return {"timeout": self.random.uniform(0.01, 0.3)}
-        return self.random.choice(({}, {}, {"priority": self.random.randrange(-2, 3)}, {"retries": 2}, {"deadline": 20.0}))
+        return self.random.choice(
+            ({}, {}, {"priority": self.random.randrange(-2, 3)}, {"retries": 2}, {"deadline": 20.0})
+        )
 
     # -- callers --------------------------------------------------------------------------------------------------
 
@@ -233,7 +236,8 @@ class Soak:
         stop = threading.Event()
         work = [self.submits, self.submits, self.awaits, self.awaits, self.maps]
         threads = [
-            threading.Thread(target=self.random.choice(work), args=(pool, stop)) for _ in range(self.random.randrange(1, 5))
+            threading.Thread(target=self.random.choice(work), args=(pool, stop))
+            for _ in range(self.random.randrange(1, 5))
         ]
         for thread in threads:
             thread.start()
@@ -273,7 +277,8 @@ class Soak:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def sample(self):
-        gc.collect()
+        for _ in range(3):  # what a finalizer lets go of is for the next turn
+            gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
         with open("/proc/self/statm") as file:
             self.memory.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
@@ -324,7 +329,8 @@ def left():
             kinds[os.readlink(f"/proc/self/fd/{name}").split(":")[0]] += 1
         except OSError:
             continue
-    children = {pid: " ".join(kernel.command_line(pid)) or kernel.facts(pid) for pid in kernel.children(os.getpid())}
+    children = {pid: " ".join(kernel.command_line(pid)).strip() or "" for pid in kernel.children(os.getpid())}
+    children = {pid: what if "rookery: " not in what else str(kernel.facts(pid)) for pid, what in children.items()}
     children = {pid: what for pid, what in children.items() if "guardian" not in str(what)}
     return threading.active_count(), dict(kinds), children
 
@@ -335,6 +341,9 @@ def main():
     options.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = options.parse_args()
     print(f"seed {given.seed}", flush=True)
+    # Freed memory goes back to the system, so that what is still there is held by somebody.
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     with ProcessPool(1) as pool:  # what is there for good from the first pool on
         pool.submit(square, 1).result()
     sys.exit(0 if Soak(given.seconds, given.seed).run() else 1)

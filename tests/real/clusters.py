@@ -60,7 +60,7 @@ async def get(address, path="/", *, keep=False, **options):
 async def until(condition, what):
     """Wait in the event loop until the condition gives something true; that."""
     async with asyncio.timeout(DEADLINE):
-        while not (found := condition()):
+        while not (found := condition()):  # noqa: ASYNC110 - only looking shows it
             await asyncio.sleep(0.01)
     assert found, what
     return found

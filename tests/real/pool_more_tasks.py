@@ -55,5 +55,3 @@ def tells(values, seconds=0.0):
         report_progress(value)
         time.sleep(seconds)
     return "told"
-
-

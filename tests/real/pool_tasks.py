@@ -134,7 +134,7 @@ def _only_there(how, home):
     return OnlyThere(how, home)
 
 
-# -- what stays ---------------------------------------------------------------------------------------------------------
+# -- what stays -------------------------------------------------------------------------------------------------------
 
 seen = []
 
@@ -191,7 +191,7 @@ def holds_descriptors(count):
     seen.append(held[count:])
 
 
-# -- processes of a task -------------------------------------------------------------------------------------------------
+# -- processes of a task ----------------------------------------------------------------------------------------------
 
 
 def forks(path, *, returns):
@@ -221,7 +221,12 @@ def starts_an_escaped_grandchild(path):
     return wait_for(path)
 
 
-# -- small and large -----------------------------------------------------------------------------------------------------
+def starts_and_hangs(path):
+    starts_an_escaped_grandchild(path)
+    time.sleep(60)
+
+
+# -- small and large --------------------------------------------------------------------------------------------------
 
 
 def square(number):
@@ -293,3 +298,9 @@ def note(value):
 
 def noted():
     return seen
+
+
+def die_at(number, bad):
+    if number == bad:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number

@@ -251,11 +251,10 @@ async def test_several_places_at_once(tmp_path):
 def free_pair():
     """Two ports in a row that nobody has, below those that the system gives away by itself."""
     for port in range(20_000 + os.getpid() % 5_000, 32_000, 2):
-        with socket.socket() as one, socket.socket() as two:
-            with contextlib.suppress(OSError):
-                one.bind(("127.0.0.1", port))
-                two.bind(("127.0.0.1", port + 1))
-                return port
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", port))
+            two.bind(("127.0.0.1", port + 1))
+            return port
     raise AssertionError("no ports")
 
 
@@ -342,8 +341,9 @@ async def test_signals_to_the_program():
         assert before == first
         for number in (signal.SIGHUP, signal.SIGUSR2):
             parent.send_signal(number)
-            old = set(before)
-            _, before = await line_of(parent, lambda rows: len(rows) == 2 and not set(map(int, rows)) & old)
+            _, before = await line_of(
+                parent, lambda rows, old=before: len(rows) == 2 and not set(map(int, rows)) & {*old}
+            )
         slow = asyncio.ensure_future(get(address, "/slow"))
         await asyncio.sleep(0.1)  # it is under way
         parent.send_signal(signal.SIGTERM)

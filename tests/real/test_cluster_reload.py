@@ -64,17 +64,19 @@ async def test_over_a_unix_socket(tmp_path):
     assert not path.exists()
 
 
-async def test_over_tls(tmp_path):
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-        + ["-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+@pytest.fixture
+def certificate(tmp_path):
+    """(certificate, key) for localhost, signed by themselves."""
+    made = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-out", made[0], "-keyout", made[1]], check=True, capture_output=True)
+    return made
+
+
+async def test_over_tls(certificate):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    async with cluster(ssl={"certfile": certificate, "keyfile": key}) as made:
+    async with cluster(ssl={"certfile": certificate[0], "keyfile": certificate[1]}) as made:
         client = StrictClient(connecting(made.addresses[0], ssl=context))
         client.start(keep_alive=3, each=2, slow=2)
         await until(lambda: client.answered.total() > 20, "answers")

@@ -184,7 +184,7 @@ async def test_cancelling_an_await_ends_the_task():
         await pool.run(tasks.square, 1)
         for _ in range(3):
             task = asyncio.ensure_future(pool.run(tasks.nap, 60))
-            while pool.status().workers.busy == 0:
+            while pool.status().workers.busy == 0:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.005)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -199,6 +199,11 @@ async def test_a_timeout_of_asyncio_ends_the_task():
             async with asyncio.timeout(0.1):
                 await pool.run(tasks.nap, 60)
         assert await asyncio.wait_for(pool.run(tasks.square, 3), DEADLINE) == 9
+
+
+def interrupted(future):
+    os.kill(os.getpid(), signal.SIGINT)
+    future.result(DEADLINE)
 
 
 INTERRUPTED = """
@@ -269,7 +274,7 @@ def test_ctrl_c_in_the_main_thread_loses_nothing(name):
 def test_ctrl_c_in_the_terminal_does_not_reach_the_workers():
     with ProcessPool(1) as pool:
         assert pool.submit(os.getpgid, 0).result(DEADLINE) != os.getpgid(0)
+        future = pool.submit(tasks.nap, 60)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            pool.submit(tasks.nap, 60).result(DEADLINE)
+            interrupted(future)
         pool.terminate()

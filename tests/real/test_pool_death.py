@@ -88,7 +88,8 @@ def test_a_result_that_cannot_be_pickled():
 
 
 @pytest.mark.parametrize(
-    ("how", "kind"), [("raise", ResultNotSent), ("SystemExit 3", SystemExit), ("SIGKILL", WorkerDied), ("_exit 5", WorkerDied)]
+    ("how", "kind"),
+    [("raise", ResultNotSent), ("SystemExit 3", SystemExit), ("SIGKILL", WorkerDied), ("_exit 5", WorkerDied)],
 )
 def test_pickling_the_result_does_something_bad(how, kind):
     with ProcessPool(1) as pool:
@@ -112,7 +113,13 @@ def test_a_result_that_cannot_be_unpickled_here(how):
 
 @pytest.mark.parametrize(
     ("how", "kind"),
-    [("raise", TaskNotSent), ("SystemExit 3", TaskNotSent), ("SIGKILL", WorkerDied), ("segv", WorkerDied), ("_exit 4", WorkerDied)],
+    [
+        ("raise", TaskNotSent),
+        ("SystemExit 3", TaskNotSent),
+        ("SIGKILL", WorkerDied),
+        ("segv", WorkerDied),
+        ("_exit 4", WorkerDied),
+    ],
 )
 def test_an_argument_whose_unpickling_does_something_bad(how, kind):
     with ProcessPool(1) as pool:

@@ -221,7 +221,7 @@ async def test_a_loop_that_stands_still_in_drain():
 def test_a_pool_that_is_forgotten_does_its_work_and_goes():
     pool = ProcessPool(1)
     future = pool.submit(tasks.nap, 0.1, "done")
-    pids = [pid for pid in kernel.children(os.getpid())]
+    pids = kernel.children(os.getpid())
     gone = weakref.ref(pool)
     del pool
     gc.collect()
@@ -257,8 +257,10 @@ ENDS = {
         20,
     ),
     "a loop that is gone": (
-        "import asyncio\npool = ProcessPool(1)\nasync def main():\n await pool.run(tasks.square, 1)\n"
-        " for n in range(20): pool.run(tasks.mark, sys.argv[1], n)\nasyncio.run(main())",
+        (
+            "import asyncio\npool = ProcessPool(1)\nasync def main():\n await pool.run(tasks.square, 1)\n"
+            " for n in range(20): pool.run(tasks.mark, sys.argv[1], n)\nasyncio.run(main())"
+        ),
         0,
         20,
     ),

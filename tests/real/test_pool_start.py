@@ -116,7 +116,9 @@ def test_a_killed_fork_server_disturbs_nobody(tmp_path):
 
 def test_a_stopped_fork_server_is_replaced(monkeypatch):
     monkeypatch.setattr("rookery.pool.nursery.ANSWER_TIMEOUT", 0.2)
-    monkeypatch.setitem(__import__("rookery.pool.nursery", fromlist=["Nursery"]).Nursery.__init__.__kwdefaults__, "answer_timeout", 0.2)
+    monkeypatch.setitem(
+        __import__("rookery.pool.nursery", fromlist=["Nursery"]).Nursery.__init__.__kwdefaults__, "answer_timeout", 0.2
+    )
     with Strangers(), ProcessPool(2, min_workers=0, idle_timeout=None) as pool:
         assert pool.submit(tasks.square, 2).result(DEADLINE) == 4
         os.kill(fork_servers()[0][0], signal.SIGSTOP)
@@ -224,7 +226,12 @@ def test_without_processes_a_pool_says_so_and_works_afterwards(most, tmp_path):
     with Strangers():
         ran = subprocess.run(
             [COMMON_PYTHON, "-W", "error", "-c", program],
-            capture_output=True, text=True, timeout=2 * DEADLINE, check=False, cwd="/", **NOBODY,
+            capture_output=True,
+            text=True,
+            timeout=2 * DEADLINE,
+            check=False,
+            cwd="/",
+            **NOBODY,
         )
     assert ran.returncode == 0, ran.stderr
     assert set(ran.stdout.split()) <= {"WorkerStartFailed", "NoneType"}

@@ -129,6 +129,9 @@ class WorkerCrew:
         return Member(self._desk, recipe, slot, tell=self._told, on_message=self._on_message)
 
     async def _end(self, member: Member) -> None:
+        if member in self.leaving or member.has_ended:  # a stop in the middle of a roll: whoever was first counts it
+            await member.down()
+            return
         self.leaving.add(member)
         try:
             await member.down()

@@ -37,7 +37,8 @@ _ABORT_WAIT = 2.0
 class Member:
     """tell: called with (what, member, reason); on_message: with (member, message). One event loop.
 
-    retired: it is to go, or has gone: what ends now was wanted. limit: requests after which it is to be replaced.
+    retired: it is to go, or has gone: what ends now was wanted; has_ended: nothing of it is left; limit: requests after
+    which it is to be replaced.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Member:
             awaits_ready=lambda: bool(self._handshake),
         )
         self.retired = False
-        self._has_ended = False
+        self.has_ended = False
+        self._ending: asyncio.Task[None] | None = None
         self.blame = ""
         """Why its present copy was ended by us."""
         self.limit: int | None = None
@@ -127,7 +129,7 @@ class Member:
                 return
             raise self._not_ready()
         except BaseException:
-            self.retired = self._has_ended = True
+            self.retired = self.has_ended = True
             await to_its_end(self._kill())
             raise
 
@@ -148,12 +150,17 @@ class Member:
         return WorkerNotReady(self.slot, why, returncode=code, stderr=() if last is None else last.stderr)
 
     async def down(self) -> None:
-        """Drain it, and end it, unless it has ended; it cannot be started again. Raises StopFailed."""
+        """Drain it, and end it, once for all who ask; it cannot be started again. Raises StopFailed."""
         self.retired = True
-        if not self._has_ended:
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._drain())
+        await asyncio.shield(self._ending)
+
+    async def _drain(self) -> None:
+        if not self.has_ended:
             self.plumbing.drain()
             await self.unit.end()
-            self._has_ended = True
+            self.has_ended = True
 
     def end_stuck(self, why: str) -> None:
         """Have it replaced by its unit: SIGABRT, at which our runner says where it is, then SIGKILL."""

@@ -48,6 +48,7 @@ class Watch:
         self._sampler = Sampler(INDEX.cookie)
         self._sampled = float("-inf")
         self._recycled = float("-inf")
+        self._failures = 0
         self._recycling: asyncio.Task[object] | None = None
         self._history: dict[tuple[str, int], deque[tuple[float, int]]] = {}
         self.usage: dict[str, Usage] = {}
@@ -116,7 +117,8 @@ class Watch:
         settings = self._settings
         if self._recycling is not None and not self._recycling.done():
             return
-        if now - self._recycled < settings.min_recycle_interval:
+        pause = settings.policy.backoff.ceiling(self._failures) if self._failures else 0.0
+        if now - self._recycled < max(settings.min_recycle_interval, pause):
             return
         # The oldest first: under load a young one may be over its limit before an old one has had its turn.
         for slot, member in sorted(self._crew.members.items(), key=lambda item: item[1].id):
@@ -145,7 +147,9 @@ class Watch:
     async def _quietly(self, slot: int) -> None:
         try:
             await self._recycle(slot)
+            self._failures = 0
         except Exception as error:
+            self._failures += 1
             _log.warning("worker %d was not replaced: %s", slot, error)
 
     async def close(self) -> None:

@@ -132,7 +132,7 @@ class Calls:
             known = TaskOptions.__dataclass_fields__
             unknown = ", ".join(name for name in changes if name not in known)
             raise UsageError(f"a task has no option {unknown}", hint=f"one of: {', '.join(known)}") from None
-        calls._of = self  # a pool that is still used this way is not one that was forgotten
+        calls._of = self  # noqa: SLF001 - a pool that is still used this way is not one that was forgotten
         return calls
 
     def _with(self, options: TaskOptions) -> Calls:

@@ -71,7 +71,7 @@ class Crew:
             failed: OSError | None = None
             try:
                 for _ in range(plan.start):
-                    new.append(self._new_member())
+                    new.append(self._new_member())  # noqa: PERF401 - it may fail in the middle
             except OSError as error:
                 failed = error
             self.asked = max(0, self.asked - plan.start)
@@ -188,6 +188,7 @@ class Crew:
             member.step(Event.EXITED_DONE if was_wanted else Event.EXITED_RETRY)
         for task in victims:
             self._fail(member, task, status)
+        self._gone(member)  # its successor takes its place
         self.spawn(self._tidy(member))
         if not member.is_ready and not why:
             died = _with_lines(f"it {status} before it was ready", member.last_words)
@@ -227,7 +228,6 @@ class Crew:
         """Nothing that its tasks have started outlives a worker."""
         handle = member.handle
         assert handle is not None
-        self._gone(member)
         await self.starter.tidy(handle)
 
     def _gone(self, member: Member) -> None:

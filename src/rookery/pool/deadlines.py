@@ -37,7 +37,10 @@ class Deadlines(Generic[K]):
 
     def remove(self, key: K) -> bool:
         """The key is not due any more; False when it had no moment."""
-        return self._live.pop(key, None) is not None
+        was_set = self._live.pop(key, None) is not None
+        if len(self._heap) >= _TIDY_FROM and len(self._heap) > 2 * len(self._live):
+            self._tidy()
+        return was_set
 
     def next(self) -> float | None:
         """The earliest moment, None when there is none."""

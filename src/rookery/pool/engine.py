@@ -264,7 +264,7 @@ class Engine:
         if isinstance(future, PoolFuture) and self.hooks.may_wait():
             self.room.wait_for(lambda: len(self.queue) < limit or self.closed)
 
-    # -- giving them out ------------------------------------------------------------------------------------------------
+    # -- giving them out ----------------------------------------------------------------------------------------------
 
     def _send(self, member: Member, task: Task) -> bool:
         flags = wire.SAYS_BEGUN if self.listeners.tasks else 0
@@ -312,7 +312,7 @@ class Engine:
             self.room.notify_all()
 
     def _even_out(self, member: Member) -> None:
-        """Take back what others have not begun: from those at a long task now, and for who has nothing from the busy."""
+        """Take back what others have not begun: from who is at a long task, and for who has nothing from the busy."""
         now = monotonic()
         starves = not member.sent and not len(self.queue)
         if not starves and now < self._even_at:
@@ -367,7 +367,7 @@ class Engine:
                 if member.is_idle:
                     break
 
-    # -- answers --------------------------------------------------------------------------------------------------------
+    # -- answers ------------------------------------------------------------------------------------------------------
 
     def take(self, member: Member) -> bool:
         """Read what a worker has said, and give it more to do; whether it said anything. settle() is to follow."""
@@ -383,6 +383,8 @@ class Engine:
             if not data:
                 member.is_at_end = True
                 return False
+            if member.is_garbled:  # nobody knows where the next answer would begin
+                return True
             self.keep(self._parse(member, member.rest + data if member.rest else data))
             member.last_reply = monotonic()
             self.fill(member)
@@ -438,7 +440,7 @@ class Engine:
             self.ledger.completed_all(waits, runs)
         member.rest = data[at:] if at < end else b""
         if end - at >= header and unpack(data, at)[1] > wire.KINDS:
-            member.rest = b""
+            member.rest, member.is_garbled = b"", True
             self.hooks.is_garbled(member)
         member.done += done
         if done:
@@ -555,7 +557,7 @@ class Engine:
                 self.take(member)
             self.settle(inside=True)
 
-    # -- workers come and go ----------------------------------------------------------------------------------------------
+    # -- workers come and go ------------------------------------------------------------------------------------------
 
     def add(self, member: Member) -> None:
         """A worker is ready."""
@@ -583,7 +585,7 @@ class Engine:
                 self.hooks.is_spent(member)
 
     def lose(self, member: Member) -> list[Task]:
-        """A worker has ended: everything it said is taken, what it had not begun goes to others; return what it was at."""
+        """A worker has ended: all it said is taken, what it had not begun goes to others; return what it was at."""
         while self.take(member) or self._has_more(member):
             continue
         self.settle()
@@ -642,7 +644,7 @@ class Engine:
             else:
                 del self.limits[limit]
 
-    # -- taking tasks back --------------------------------------------------------------------------------------------------
+    # -- taking tasks back --------------------------------------------------------------------------------------------
 
     def withdraw(self, task: Task, *, running: bool) -> bool:
         """See Canceller."""

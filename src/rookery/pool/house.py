@@ -324,7 +324,7 @@ class House(Hooks):
         for task in tasks:
             future = task.future
             home = future.home
-            if home is None or home is asyncio._get_running_loop():
+            if home is None or home is asyncio._get_running_loop():  # noqa: SLF001 - None where there is none
                 _cancel(future)
             else:
                 try:
@@ -409,7 +409,7 @@ class House(Hooks):
             if isinstance(task.future, PoolFuture) and not task.settled:
                 _forget(task.future, error)
 
-    # -- in a forked copy of the process --------------------------------------------------------------------------------
+    # -- in a forked copy of the process ------------------------------------------------------------------------------
 
     def leave_to_parent(self) -> None:
         """The workers, the thread and all connections are the parent's: let go of our copies, and begin anew."""

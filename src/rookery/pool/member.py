@@ -9,7 +9,7 @@ import socket
 from collections import deque
 from contextlib import ExitStack
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rookery.errors import RookeryError
 from rookery.lifecycle.state import State, next_state
@@ -64,6 +64,7 @@ class Member:
         self.idle_since = 0.0
         self.start_error: BaseException | None = None
         self.is_at_end = False
+        self.is_garbled = False
         self._open()
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ class ProcessPool(ProcessCalls, Executor):
     """Runs tasks in worker processes; a concurrent.futures.Executor, and the same for asyncio.
 
     A worker that dies fails the task that it was at, and no other; it is replaced, and the pool is never broken.
-    Thread-safe, and for several event loops. In a forked copy of the process it is empty, and starts workers of its own.
+    Thread-safe, and for several event loops. In a forked copy of the process it is empty and starts workers of its own.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class ProcessPool(ProcessCalls, Executor):
         a worker to be ready. task_timeout, retries: of each task, unless options() says otherwise. max_queue: so many
         tasks may wait; when_full: then submit waits, or raises PoolFull. soft_memory, max_memory: bytes or "300M" of
         a worker with all that it has started: above the first it is replaced after its task, above the second it is
-        killed. max_errors: more failed tasks in a row and the worker is replaced. graceful_timeout: seconds that a worker
-        has to end. env: changes of the workers' environment, None removes. name: shown in status, events and ps.
+        killed. max_errors: more failed tasks in a row and the worker is replaced. graceful_timeout: seconds for a worker
+        to end. env: changes of the workers' environment, None removes. name: shown in status, events and ps.
 
         script: a Python file or a Node script whose tasks are asked for by name, ``pool.submit("resize", data)``.
         protocol: "rookery", or "plain" where it gets the data as a message and answers with one: ``pool.submit(data)``.
@@ -116,7 +116,7 @@ class ProcessPool(ProcessCalls, Executor):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def status(self) -> PoolStatus:
-        """Workers, tasks, times and a row for each worker, as they are now. No worker is asked, so none is disturbed."""
+        """Workers, tasks, times and a row for each worker, as they are now. No worker is asked or disturbed."""
         return self._house.status()
 
     def on(self, kind: Kind | Literal["*"], callback: Callable[[PoolEvent], object]) -> Callable[[], None]:
@@ -189,10 +189,10 @@ class ProcessPool(ProcessCalls, Executor):
             self._house.join()
 
     def terminate(self) -> None:
-        """End now: what waits is cancelled, what runs is killed and fails with PoolClosed. Does not wait: see shutdown."""
+        """End now: what waits is cancelled, what runs is killed and fails with PoolClosed. shutdown() waits for that."""
         self._house.terminate()
 
-    async def aclose(self, *, cancel_futures: bool = False, timeout: float | None = None) -> None:
+    async def aclose(self, *, cancel_futures: bool = False, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """As shutdown, for an event loop. Cancelled, it terminates the pool and waits until nothing is left."""
         self._house.shut(cancel_futures=cancel_futures)
         try:

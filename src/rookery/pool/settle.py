@@ -26,8 +26,8 @@ _NO_END = frozenset({*_PROGRESS_OR_BEGUN, *_OF_MEMBERS})
 
 
 Answer = tuple[Any, int, Any, str, float]
-"""What a worker said: of which task (of READY and START_FAILED: which member), kind, payload (of RESULT_BESIDE: the parts
-in shared memory), the worker's name, the moment it was so. A tuple, for there is one for each task."""
+"""What a worker said: of which task (of READY and START_FAILED: which member), kind, payload (of RESULT_BESIDE: the
+parts in shared memory), the worker's name, the moment it was so. A tuple, for there is one for each task."""
 
 
 def is_quiet(answer: Answer) -> bool:
@@ -40,7 +40,7 @@ def is_quiet(answer: Answer) -> bool:
 
 def settle(engine: Engine, answers: list[Answer]) -> None:
     """Give each future its result: in its loop, or here where it has none."""
-    here = asyncio._get_running_loop()
+    here = asyncio._get_running_loop()  # noqa: SLF001 - None where there is none
     elsewhere: dict[asyncio.AbstractEventLoop, list[tuple[LoopFuture[Any], Any, BaseException | None]]] = {}
     listeners = engine.listeners
     for task, kind, payload, worker, at in answers:
@@ -123,7 +123,7 @@ def _said(engine: Engine, subject: Any, kind: int, payload: Any, worker: str, at
     if callback is None:
         return
     home = task.future.home
-    if home is None or home is asyncio._get_running_loop():
+    if home is None or home is asyncio._get_running_loop():  # noqa: SLF001 - None where there is none
         _call(callback, value)
     else:
         try:

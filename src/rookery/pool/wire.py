@@ -1,4 +1,4 @@
-"""What parent and worker of a process pool say to each other. Both are of one version: a worker is a copy of its parent.
+"""What parent and worker of a process pool say to each other. Both are of one version: they are copies of one program.
 
     parent --packet (SOCK_SEQPACKET)--> worker      one task each; the parent can take back what was not read yet
     parent <--frames (SOCK_STREAM)----- worker      results, errors, progress, ready, what was lent and is released

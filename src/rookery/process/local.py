@@ -90,7 +90,10 @@ class LocalTree(ProcessTree):
 
     def members(self) -> list[tuple[int, int]]:
         """See Tree."""
-        # Before the look too: where only zombies are left in its session that is the moment it is given up.
+        # Before the look too: where only zombies are left in its session that is the moment it is given up. And the
+        # kernel's list of our children may lack one while another ends.
+        if self._session is not None:
+            self._held[self._session] = time.monotonic()
         TABLE.reap_strays(self._is_ours)
         alive = super().members()
         now = time.monotonic()

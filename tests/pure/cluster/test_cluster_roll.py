@@ -28,6 +28,11 @@ class FakeCrew:
         if (step, slot) in self.fails:
             raise OSError(f"{step} {slot}")
 
+    async def reached(self, line):
+        async with asyncio.timeout(5):
+            while line not in self.story:  # noqa: ASYNC110 - each turn is a look
+                await asyncio.sleep(0)
+
     async def begin(self, slot):
         if slot not in self.places:
             return None
@@ -80,8 +85,7 @@ async def test_the_first_that_fails_ends_it(step, discarded):
 async def test_lanes_that_are_under_way_give_theirs_back():
     crew = FakeCrew(range(2), fails=[("begin", 0)], gates=[("settle", 1)])
     rolling = asyncio.ensure_future(Roll(crew, max_surge=2).run(range(2)))
-    while "settle 1" not in crew.story:
-        await asyncio.sleep(0)
+    await crew.reached("settle 1")
     crew.gates["settle", 1].set()
     outcome = await rolling
     assert outcome.failed[0] == 0
@@ -98,8 +102,7 @@ async def test_a_slot_that_has_gone_meanwhile_is_passed_over():
 async def test_cancelled_it_leaves_one_in_each_slot(step):
     crew = FakeCrew(range(2), gates=[(step, 0)])
     rolling = asyncio.ensure_future(Roll(crew).run(range(2)))
-    while f"{step} 0" not in crew.story:
-        await asyncio.sleep(0)
+    await crew.reached(f"{step} 0")
     rolling.cancel()
     await asyncio.sleep(0)
     crew.gates[step, 0].set()

@@ -105,6 +105,8 @@ def test_a_keeper_that_never_answers(monkeypatch, home):
     with pytest.raises(OperationFailed, match="did not start") as caught:
         launch.ensure_manager(home, timeout=0.5)
     assert "within 0.5 s" in caught.value.why
+    for pid in kernel.children(os.getpid()):  # the last one was started, and let go of, when the time was over
+        os.waitpid(pid, 0)
 
 
 def test_a_home_that_others_may_write_to_gets_no_manager(home):

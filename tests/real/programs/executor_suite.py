@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import unittest
-
 from concurrent.futures import BrokenExecutor
 
 from rookery.errors import PoolClosed, PoolError
@@ -43,7 +42,7 @@ EXCLUDED = {
 
 
 FAILED = (BrokenExecutor, PoolError)
-"""Where ProcessPoolExecutor breaks, only that task fails here; by what cannot be unpickled, with an error that says so."""
+"""Where ProcessPoolExecutor breaks, only that task fails here; what cannot be unpickled fails with its own error."""
 
 
 class Executor(ProcessPool):
@@ -54,7 +53,6 @@ class Executor(ProcessPool):
             max_workers, initializer=initializer, initargs=initargs, max_tasks_per_worker=max_tasks_per_child
         )
         super().submit(int).result()  # a worker is there: shutdown(cancel_futures=True) finds a task that has begun
-
 
     def submit(self, fn, /, *args, **kwargs):
         try:
@@ -69,7 +67,7 @@ def run_script(*args, **_):
     code = args[-1].replace("from concurrent.futures import Executor\n", "from executor_suite import Executor\n")
     if code.lstrip().startswith("if"):
         code = "\n" + code
-    done = subprocess.run([sys.executable, "-c", prelude + code], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", prelude + code], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.returncode, done.stdout, done.stderr
 

@@ -7,6 +7,7 @@ was silent for ``linger`` seconds, never at once: a client may have sent already
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
@@ -20,9 +21,11 @@ from rookery.cluster import contract, here, stats
 from rookery.cluster.runner import checked
 from rookery.cluster.runner.measured import Measured
 from rookery.cluster.runner.source import source_of
+from rookery.cluster.runner.wsgi import WsgiApp
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from rookery.cluster.contract import Orders
     from rookery.cluster.runner.source import Source
@@ -42,16 +45,14 @@ def serve(app: Any, orders: Orders, *, kind: str) -> None:
     options: dict[str, Any] = {"access_log": False, "log_level": "warning", **orders.options}
     threads = options.pop("threads", _THREADS)
     if kind == "wsgi":
-        from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - only for those apps
-
-        app = WSGIMiddleware(app, workers=threads)
+        app = WsgiApp(app, threads)
         options.setdefault("lifespan", "off")
         options["ws"] = "none"
     elif kind == "asgi2":
         from uvicorn.middleware.asgi2 import ASGI2Middleware  # noqa: PLC0415
 
         app = ASGI2Middleware(app)
-    measured = Measured(app, request_timeout=orders.request_timeout)
+    measured = Measured(app, page.words, request_timeout=orders.request_timeout)
     config = uvicorn.Config(measured, interface="asgi3", **options)
     server = DrainingServer(
         config, measured, page.words, source_of(orders, page.words), orders, is_threaded=kind == "wsgi"
@@ -112,7 +113,7 @@ class DrainingServer(uvicorn.Server):
                 await checked.check(self._measured.app, self._orders.check)
             gc.collect()
             gc.freeze()  # what is there now stays: no collection needs to look at it again
-            await self._source.start(self._protocol, tls=config.ssl, backlog=config.backlog)
+            await self._source.start(self._protocol(), tls=config.ssl, backlog=config.backlog)
             contract.notify("READY=1")
             await self._told.wait()
             contract.notify("STOPPING=1")
@@ -125,15 +126,16 @@ class DrainingServer(uvicorn.Server):
             except TimeoutError:
                 pass
 
-    def _protocol(self) -> asyncio.Protocol:
-        make: Any = self.config.http_protocol_class
-        made: asyncio.Protocol = make(
+    def _protocol(self) -> Callable[[], asyncio.Protocol]:
+        """What makes a protocol for each connection."""
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return functools.partial(
+            make,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
             _loop=asyncio.get_running_loop(),
         )
-        return made
 
     async def _beat(self) -> None:
         """The loop turns: say so, and do what is to be done now and then."""
@@ -150,10 +152,9 @@ class DrainingServer(uvicorn.Server):
     def _count(self) -> None:
         words, state = self._words, self.server_state
         words[stats.HEARTBEAT] = time.monotonic_ns()
-        words[stats.REQUESTS] = state.total_requests
         words[stats.CONNECTIONS] = len(state.connections)
         words[stats.IN_FLIGHT] = max(0, len(state.tasks) - len(self._measured.sessions))
-        self._measured.fold(words)
+        self._measured.turn(state.total_requests)
 
     def _scopes(self) -> list[Any]:
         """Of all requests that are not answered yet."""

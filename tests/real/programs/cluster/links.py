@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -61,10 +62,8 @@ def _one(sock):
 
 async def serving(listening):
     async def handle(reader, writer):
-        try:
+        with contextlib.suppress(asyncio.IncompleteReadError):
             await streams(reader, writer)
-        except asyncio.IncompleteReadError:
-            pass
         writer.close()
 
     server = await asyncio.start_server(handle, sock=listening)
