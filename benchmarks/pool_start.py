@@ -26,7 +26,7 @@ def rookery(count, *preload):
     """A nursery in a running event loop, as the pool has it."""
     import asyncio  # noqa: PLC0415 - each contender loads what is its own
 
-    from rookery.pool.nursery import Nursery  # noqa: PLC0415
+    from rookery.pool.nursery.nursery import Nursery  # noqa: PLC0415
 
     async def main():
         nursery, taken = Nursery(target="pool_start:says", preload=preload), []
@@ -45,7 +45,7 @@ def rookery(count, *preload):
 
 
 def rookery_pool(count):
-    return rookery(count, "rookery.pool.child")
+    return rookery(count, "rookery.pool.processes.child")
 
 
 def multiprocess(count, method):

@@ -56,13 +56,13 @@ if TYPE_CHECKING:
     from rookery.lifecycle.restart import RestartPolicy as RestartPolicy
     from rookery.lifecycle.state import State as State
     from rookery.lifecycle.stop import StopPlan as StopPlan
-    from rookery.pool.events import PoolEvent as PoolEvent
     from rookery.pool.future import PoolFuture as PoolFuture
-    from rookery.pool.process_pool import ProcessPool as ProcessPool
+    from rookery.pool.processes.process_pool import ProcessPool as ProcessPool
     from rookery.pool.progress import report_progress as report_progress
-    from rookery.pool.status import PoolStatus as PoolStatus
-    from rookery.pool.thread_pool import ThreadPool as ThreadPool
-    from rookery.pool.thread_worker import ThreadWorker as ThreadWorker
+    from rookery.pool.rules.events import PoolEvent as PoolEvent
+    from rookery.pool.rules.status import PoolStatus as PoolStatus
+    from rookery.pool.threads.thread_pool import ThreadPool as ThreadPool
+    from rookery.pool.threads.thread_worker import ThreadWorker as ThreadWorker
     from rookery.process.child import Child as Child
     from rookery.process.command import Command as Command
     from rookery.process.command import spawn as spawn
@@ -131,15 +131,15 @@ _PUBLIC = {
     "PipelineResult": "rookery.process.pipeline",
     "PoolClosed": "rookery.errors",
     "PoolError": "rookery.errors",
-    "PoolEvent": "rookery.pool.events",
+    "PoolEvent": "rookery.pool.rules.events",
     "PoolFull": "rookery.errors",
     "PoolFuture": "rookery.pool.future",
-    "PoolStatus": "rookery.pool.status",
+    "PoolStatus": "rookery.pool.rules.status",
     "ProcessFailed": "rookery.errors",
     "ProcessInfo": "rookery.process.info",
     "ProcessManager": "rookery.supervise.process_manager",
     "ProcessNotFound": "rookery.errors",
-    "ProcessPool": "rookery.pool.process_pool",
+    "ProcessPool": "rookery.pool.processes.process_pool",
     "ReloadFailed": "rookery.errors",
     "ReloadResult": "rookery.cluster.reloading",
     "RemoteError": "rookery.errors",
@@ -162,8 +162,8 @@ _PUBLIC = {
     "SyncStdioChannel": "rookery.ipc.stdio",
     "TaskNotSent": "rookery.errors",
     "TaskTimeout": "rookery.errors",
-    "ThreadPool": "rookery.pool.thread_pool",
-    "ThreadWorker": "rookery.pool.thread_worker",
+    "ThreadPool": "rookery.pool.threads.thread_pool",
+    "ThreadWorker": "rookery.pool.threads.thread_worker",
     "TimedOut": "rookery.errors",
     "Unit": "rookery.supervise.unit",
     "WithFds": "rookery.ipc.arrived",

@@ -179,7 +179,7 @@ def _runs_away():
 
 
 def looks_again(talk, name, fds):
-    from rookery.pool.fork_server_site import importable_again
+    from rookery.pool.nursery.fork_server_site import importable_again
 
     seen, again = [], None
     for _ in range(2):

@@ -7,7 +7,7 @@ import json
 import socket
 
 from capabilities import DEADLINE
-from rookery.pool.nursery import Nursery
+from rookery.pool.nursery.nursery import Nursery
 from rookery.testing import wait_until
 
 

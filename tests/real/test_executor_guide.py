@@ -14,8 +14,8 @@ from capabilities import DEADLINE
 from rookery import ProcessPool
 from rookery.errors import PoolError
 from rookery.pool.calls import TaskOptions
-from rookery.pool.events import KINDS
-from rookery.pool.status import PoolStatus, TaskCounts, WorkerCounts, WorkerStatus
+from rookery.pool.rules.events import KINDS
+from rookery.pool.rules.status import PoolStatus, TaskCounts, WorkerCounts, WorkerStatus
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(4 * DEADLINE)]
 

@@ -172,12 +172,12 @@ def test_2000_tasks_with_a_hundred_kills(tmp_path):
     assert len(deaths) >= 100
 
 
-def test_with_retries_a_hundred_kills_fail_nothing(tmp_path):
+def test_with_retries_kills_fail_nothing(tmp_path):
     log = str(tmp_path / "log")
     with ProcessPool(2, retries=200, max_tasks_per_worker=None) as pool:
         futures = [pool.submit(tasks.mark, log, number) for number in range(500)]
         killed = set()
-        while len(killed) < 50 and not all(future.done() for future in futures):
+        while len(killed) < 30 and not all(future.done() for future in futures):
             kill_one(pool, killed)
         assert [future.result(DEADLINE) for future in futures] == list(range(500))
         assert set(tasks.marks(log)) == set(range(500))

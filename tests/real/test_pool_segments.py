@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from capabilities import DEADLINE, needs_linux
-from rookery.pool.pickling import decode, encode
-from rookery.pool.segments import Borrower, Lender
+from rookery.pool.segments.lender import Borrower, Lender
+from rookery.pool.values.pickling import decode, encode
 
 pytestmark = pytest.mark.real
 PROGRAM = os.path.join(os.path.dirname(__file__), "programs", "pool_borrower.py")
@@ -130,8 +130,8 @@ def test_a_killed_lender_leaves_what_it_lent():
     code = """if True:
         import os, pickle, signal, socket, sys
         import numpy
-        from rookery.pool.pickling import encode
-        from rookery.pool.segments import Lender
+        from rookery.pool.values.pickling import encode
+        from rookery.pool.segments.lender import Lender
         peer = socket.socket(fileno=0)
         stream, buffers = encode(numpy.full(100_000, 7.0))
         loan = Lender().lend([stream, *buffers])

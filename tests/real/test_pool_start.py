@@ -115,9 +115,11 @@ def test_a_killed_fork_server_disturbs_nobody(tmp_path):
 
 
 def test_a_stopped_fork_server_is_replaced(monkeypatch):
-    monkeypatch.setattr("rookery.pool.nursery.ANSWER_TIMEOUT", 0.2)
+    monkeypatch.setattr("rookery.pool.nursery.nursery.ANSWER_TIMEOUT", 0.2)
     monkeypatch.setitem(
-        __import__("rookery.pool.nursery", fromlist=["Nursery"]).Nursery.__init__.__kwdefaults__, "answer_timeout", 0.2
+        __import__("rookery.pool.nursery.nursery", fromlist=["Nursery"]).Nursery.__init__.__kwdefaults__,
+        "answer_timeout",
+        0.2,
     )
     with Strangers(), ProcessPool(2, min_workers=0, idle_timeout=None) as pool:
         assert pool.submit(tasks.square, 2).result(DEADLINE) == 4

@@ -13,7 +13,7 @@ from script_pools import reap
 
 from capabilities import DEADLINE, needs_node
 from rookery._os import kernel
-from rookery.pool import script_words
+from rookery.pool.scripts import words as script_words
 
 pytestmark = [pytest.mark.real, needs_node, pytest.mark.timeout(4 * DEADLINE)]
 

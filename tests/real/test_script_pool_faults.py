@@ -14,7 +14,7 @@ from capabilities import DEADLINE, needs_node
 from rookery._os import kernel
 from rookery.errors import RemoteError, TaskTimeout, WorkerDied, WorkerStartFailed
 from rookery.pool import ProcessPool
-from rookery.pool.script_member import ScriptMember
+from rookery.pool.scripts.member import ScriptMember
 from rookery.testing import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(4 * DEADLINE)]

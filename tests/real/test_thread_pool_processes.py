@@ -12,8 +12,8 @@ import threading
 import pytest
 
 from capabilities import DEADLINE
-from rookery.pool.thread_pool import ThreadPool
-from rookery.pool.thread_worker import ThreadWorker
+from rookery.pool.threads.thread_pool import ThreadPool
+from rookery.pool.threads.thread_worker import ThreadWorker
 
 pytestmark = [
     pytest.mark.real,
@@ -31,7 +31,7 @@ def run(program):
 def test_what_was_given_is_done_before_the_interpreter_ends():
     ran = run("""
         import threading
-        from rookery.pool.thread_pool import ThreadPool
+        from rookery.pool.threads.thread_pool import ThreadPool
 
         pool = ThreadPool(2)
         gate = threading.Event()
@@ -50,7 +50,7 @@ def test_what_was_given_is_done_before_the_interpreter_ends():
 def test_a_thread_that_was_given_up_holds_nothing_up():
     ran = run("""
         import threading
-        from rookery.pool.thread_pool import ThreadPool
+        from rookery.pool.threads.thread_pool import ThreadPool
 
         pool = ThreadPool(1)
         forever = threading.Event()
@@ -68,7 +68,7 @@ def test_a_thread_that_was_given_up_holds_nothing_up():
 def test_after_terminate_nobody_is_waited_for():
     ran = run("""
         import threading
-        from rookery.pool.thread_pool import ThreadPool
+        from rookery.pool.threads.thread_pool import ThreadPool
 
         pool = ThreadPool(1)
         started = threading.Event()
@@ -82,7 +82,7 @@ def test_after_terminate_nobody_is_waited_for():
 
 def test_a_thread_worker_is_disconnected_at_the_end():
     ran = run("""
-        from rookery.pool.thread_worker import ThreadWorker
+        from rookery.pool.threads.thread_worker import ThreadWorker
 
         def work(channel):
             for message in channel:

@@ -1,4 +1,4 @@
-"""What can go wrong with the workers of a pool. Apart from the other errors of pools, for a worker needs none of these."""
+"""What can go wrong with the workers of a pool; apart from a pool's other errors, for a worker needs none of these."""
 
 from __future__ import annotations
 

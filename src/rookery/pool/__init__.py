@@ -9,20 +9,20 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rookery.pool.process_pool import ProcessPool as ProcessPool
+    from rookery.pool.processes.process_pool import ProcessPool as ProcessPool
     from rookery.pool.progress import report_progress as report_progress
-    from rookery.pool.script_tasks import serve_tasks as serve_tasks
-    from rookery.pool.script_tasks import task as task
-    from rookery.pool.thread_pool import ThreadPool as ThreadPool
-    from rookery.pool.thread_worker import ThreadWorker as ThreadWorker
+    from rookery.pool.scripts.tasks import serve_tasks as serve_tasks
+    from rookery.pool.scripts.tasks import task as task
+    from rookery.pool.threads.thread_pool import ThreadPool as ThreadPool
+    from rookery.pool.threads.thread_worker import ThreadWorker as ThreadWorker
 
 _PUBLIC = {
-    "ProcessPool": "rookery.pool.process_pool",
-    "ThreadPool": "rookery.pool.thread_pool",
-    "ThreadWorker": "rookery.pool.thread_worker",
+    "ProcessPool": "rookery.pool.processes.process_pool",
+    "ThreadPool": "rookery.pool.threads.thread_pool",
+    "ThreadWorker": "rookery.pool.threads.thread_worker",
     "report_progress": "rookery.pool.progress",
-    "serve_tasks": "rookery.pool.script_tasks",
-    "task": "rookery.pool.script_tasks",
+    "serve_tasks": "rookery.pool.scripts.tasks",
+    "task": "rookery.pool.scripts.tasks",
 }
 
 __all__ = ["ProcessPool", "ThreadPool", "ThreadWorker", "report_progress", "serve_tasks", "task"]

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures._base import FINISHED, PENDING
 from typing import Any, Protocol, TypeVar
 
-from rookery.pool.interrupts import NoInterrupts
+from rookery.pool.processes.interrupts import NoInterrupts
 
 T = TypeVar("T")
 

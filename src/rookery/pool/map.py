@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from rookery.errors import UsageError
 from rookery.pool.future import PoolFuture
-from rookery.pool.one_task import name_of
+from rookery.pool.processes.one_task import name_of
 from rookery.pool.progress_bar import ProgressBar
 
 if TYPE_CHECKING:

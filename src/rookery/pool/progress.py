@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rookery.pool import here
-from rookery.pool.thread_here import report
+from rookery.pool.processes import here
+from rookery.pool.threads.here import report
 
 
 def report_progress(value: Any) -> None:

@@ -12,8 +12,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from rookery.errors import ResourcesExhausted
-from rookery.pool import fork_server_end
-from rookery.pool.fork_server_wire import Inbox, close_all, packed, send
+from rookery.pool.nursery import fork_server_end
+from rookery.pool.nursery.fork_server_wire import Inbox, close_all, packed, send
 from rookery.process.lookup import explain
 
 

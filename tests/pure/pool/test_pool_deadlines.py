@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.pool.deadlines import Deadlines
+from rookery.pool.rules.deadlines import Deadlines
 
 steps = st.lists(
     st.one_of(

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from rookery.errors import UsageError
-from rookery.pool.events import KINDS, Listeners, PoolEvent
+from rookery.pool.rules.events import KINDS, Listeners, PoolEvent
 
 
 def test_a_listener_hears_its_kind_alone():

@@ -16,8 +16,8 @@ import pytest
 from pool_program import Program
 
 from rookery.errors import PoolError
-from rookery.pool.functions import FunctionBook, Functions, FunctionUnknown, unwrapped
-from rookery.pool.pickling import decode, encode_whole, settle
+from rookery.pool.values.functions import FunctionBook, Functions, FunctionUnknown, unwrapped
+from rookery.pool.values.pickling import decode, encode_whole, settle
 
 
 class Sides:
@@ -395,7 +395,7 @@ class TestWorkerGlobals:
 def test_a_watched_function_is_not_pickled_again(sides, monkeypatch):
     sides.run("x = 1\ndef g(): return x\ndef f(): return g()")
     sides.call(sides.program.f)
-    monkeypatch.setattr("rookery.pool.by_value.dumps", None)
+    monkeypatch.setattr("rookery.pool.values.by_value.dumps", None)
     assert sides.call(sides.program.f) == 1
 
 
@@ -461,8 +461,8 @@ def test_bytes_of_a_reused_buffer_are_copied(sides):
 
 
 def test_the_book_is_bounded(sides, monkeypatch):
-    monkeypatch.setattr("rookery.pool.functions._MOST", 10)
-    monkeypatch.setattr("rookery.pool.functions._MOST_BY_IDENTITY", 10)
+    monkeypatch.setattr("rookery.pool.values.functions._MOST", 10)
+    monkeypatch.setattr("rookery.pool.values.functions._MOST_BY_IDENTITY", 10)
     kept = [eval(f"lambda: {number}") for number in range(50)]
     numbers = {sides.number(function) for function in kept}
     assert len(numbers) == 50
@@ -473,8 +473,8 @@ def test_the_book_is_bounded(sides, monkeypatch):
 
 
 def test_the_worker_is_bounded(sides, monkeypatch):
-    monkeypatch.setattr("rookery.pool.functions_guest._MOST", 10)
-    monkeypatch.setattr("rookery.pool.functions_guest._MOST_LARGE_BYTES", 100_000)
+    monkeypatch.setattr("rookery.pool.values.functions_guest._MOST", 10)
+    monkeypatch.setattr("rookery.pool.values.functions_guest._MOST_LARGE_BYTES", 100_000)
     for number in range(50):
         sides.call(eval(f"lambda: {number}"))
         sides.call(functools.partial(len, bytes([number]) * 20_000))
@@ -484,7 +484,7 @@ def test_the_worker_is_bounded(sides, monkeypatch):
 
 
 def test_the_bytes_of_the_book_are_bounded(sides, monkeypatch):
-    monkeypatch.setattr("rookery.pool.functions._MOST_BYTES", 100_000)
+    monkeypatch.setattr("rookery.pool.values.functions._MOST_BYTES", 100_000)
     for number in range(50):
         sides.number(functools.partial(len, bytes([number]) * 20_000))
     assert len(sides.book._numbers) == 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.pool.histogram import LONGEST, SHORTEST, Histogram, Times
+from rookery.pool.rules.histogram import LONGEST, SHORTEST, Histogram, Times
 
 durations = st.one_of(st.floats(SHORTEST, LONGEST), st.floats(-6, 5).map(lambda power: min(10.0**power, LONGEST)))
 

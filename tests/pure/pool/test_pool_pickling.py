@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pool_program import Program
 
-from rookery.pool.functions import Functions
-from rookery.pool.guest import Guest
-from rookery.pool.pickling import BESIDE, decode, encode, encode_whole, settle
+from rookery.pool.values.functions import Functions
+from rookery.pool.values.guest import Guest
+from rookery.pool.values.pickling import BESIDE, decode, encode, encode_whole, settle
 
 leaves = (
     st.none()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pool_program import Program
 
 from rookery.errors import ChannelTimeout, FrameError, RemoteError
-from rookery.pool.pickling import RemoteTraceback, decode_error, encode_error
+from rookery.pool.values.pickling import RemoteTraceback, decode_error, encode_error
 
 
 class TwoArguments(Exception):

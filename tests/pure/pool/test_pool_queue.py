@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.pool.queue import TaskQueue
+from rookery.pool.rules.queue import TaskQueue
 
 
 @dataclass(eq=False)
@@ -60,7 +60,7 @@ steps = st.lists(
 @settings(max_examples=300, deadline=None)
 def test_it_is_a_stable_sort_by_priority(steps, tidy_from):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rookery.pool.queue._TIDY_FROM", tidy_from)
+        patch.setattr("rookery.pool.rules.queue._TIDY_FROM", tidy_from)
         queue, model, known, out = TaskQueue(), Model(), [], []
         for step, number in steps:
             if step == "push":

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from capabilities import needs_linux
 from rookery._os import features
 from rookery.errors import Disconnected, FrameError, UsageError
-from rookery.pool import segments_memory
-from rookery.pool.pickling import decode, encode
-from rookery.pool.segments import Borrower, Lender, plan
+from rookery.pool.segments import memory as segments_memory
+from rookery.pool.segments.lender import Borrower, Lender, plan
+from rookery.pool.values.pickling import decode, encode
 
 MIB = 1 << 20
 
@@ -179,8 +179,8 @@ def test_what_is_kept_is_bounded():
 
 
 def test_the_number_of_descriptors_is_bounded(lender, borrower, monkeypatch):
-    monkeypatch.setattr("rookery.pool.segments._MOST_LENT", 8)
-    monkeypatch.setattr("rookery.pool.segments._MOST_FREE", 4)
+    monkeypatch.setattr("rookery.pool.segments.lender._MOST_LENT", 8)
+    monkeypatch.setattr("rookery.pool.segments.lender._MOST_FREE", 4)
     kept = [handed_over(lender, borrower, [bytes([number]) * 70_000])[1] for number in range(50)]
     assert lender.lent == 8
     unsent = [lender.lend([bytes(10)]) for _ in range(20)]
@@ -238,7 +238,7 @@ def test_a_known_segment_needs_no_descriptor(lender, borrower):
 
 
 def test_mappings_are_bounded(lender, borrower, monkeypatch):
-    monkeypatch.setattr("rookery.pool.segments_borrower._MOST_MAPPED", 5)
+    monkeypatch.setattr("rookery.pool.segments.borrower._MOST_MAPPED", 5)
     kept = [handed_over(lender, borrower, [bytes([number])])[1] for number in range(20)]
     assert len(borrower._mapped) == 5
     assert [bytes(views[0])[0] for views in kept] == list(range(20))
@@ -301,7 +301,7 @@ def test_a_part_that_is_not_contiguous_leaves_nothing_lent(lender):
 
 
 def test_a_copy_that_fails_leaves_nothing_lent(lender, monkeypatch):
-    monkeypatch.setattr("rookery.pool.segments._AT_ONCE", "nonsense")
+    monkeypatch.setattr("rookery.pool.segments.lender._AT_ONCE", "nonsense")
     with pytest.raises(TypeError):
         lender.lend([b"x"])
     assert lender.lent == 0

@@ -6,7 +6,7 @@ import pytest
 
 from rookery.lifecycle.exit import ExitStatus
 from rookery.lifecycle.restart import RestartPolicy
-from rookery.pool.sizing import SizeFacts, Sizer, Sizing
+from rookery.pool.rules.sizing import SizeFacts, Sizer, Sizing
 
 NOW = 1000.0
 KILLED = ExitStatus(signal=9, signal_name="SIGKILL")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.lifecycle.exit import ExitStatus
-from rookery.pool.sizing import SizeFacts, Sizer
+from rookery.pool.rules.sizing import SizeFacts, Sizer
 
 IDLE_TIMEOUT = 30.0
 KILLED = ExitStatus(signal=9, signal_name="SIGKILL")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.pool.status import Ledger, TaskCounts, WorkerCounts, WorkerStatus
+from rookery.pool.rules.status import Ledger, TaskCounts, WorkerCounts, WorkerStatus
 
 ENDS = ("completed", "failed", "timed_out", "cancelled")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rookery.errors import TaskNotSent, UsageError
-from rookery.pool.script_codec import Prepared, PreparedCodec
-from rookery.pool.script_words import NOTHING, PlainWords, RookeryWords, Said, error_of
+from rookery.pool.scripts.codec import Prepared, PreparedCodec
+from rookery.pool.scripts.words import NOTHING, PlainWords, RookeryWords, Said, error_of
 
 WORDS = RookeryWords()
 

@@ -247,7 +247,7 @@ def test_and_so_none_for_a_clock(monkeypatch):
 
 
 def test_tasks_that_wait_for_each_other_are_told_of(monkeypatch, caplog):
-    monkeypatch.setattr("rookery.pool.thread_core._STUCK_AFTER", 0.1)
+    monkeypatch.setattr("rookery.pool.threads.core._STUCK_AFTER", 0.1)
     with ThreadPool(2, name="p") as pool:
 
         def outer():

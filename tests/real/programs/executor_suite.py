@@ -12,8 +12,8 @@ import unittest
 from concurrent.futures import BrokenExecutor
 
 from rookery.errors import PoolClosed, PoolError
-from rookery.pool.pickling import RemoteTraceback
-from rookery.pool.process_pool import ProcessPool
+from rookery.pool.processes.process_pool import ProcessPool
+from rookery.pool.values.pickling import RemoteTraceback
 
 EXCLUDED = {
     "FailingInitializer": "reads executor._broken: a pool of ours is never broken",

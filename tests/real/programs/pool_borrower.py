@@ -5,8 +5,8 @@ import pickle
 import socket
 import sys
 
-from rookery.pool.pickling import decode
-from rookery.pool.segments import Borrower
+from rookery.pool.segments.lender import Borrower
+from rookery.pool.values.pickling import decode
 
 peer = socket.socket(fileno=0)
 borrower = Borrower()

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from rookery.pool.functions import FunctionBook
-from rookery.pool.pickling import decode, decode_error, encode, encode_whole
+from rookery.pool.values.functions import FunctionBook
+from rookery.pool.values.pickling import decode, decode_error, encode, encode_whole
 
 WORKER = """if True:
     import pickle, sys
-    from rookery.pool.functions import Functions
-    from rookery.pool.pickling import decode, encode_error, encode_whole
+    from rookery.pool.values.functions import Functions
+    from rookery.pool.values.pickling import decode, encode_error, encode_whole
     functions = Functions(lambda: False)
     source, out = sys.stdin.buffer, sys.stdout.buffer
     while True:

@@ -1,0 +1,1 @@
+"""The process pool: engine, workers, housekeeping."""

@@ -1,0 +1,1 @@
+"""Workers that are scripts, in Python or for Node."""

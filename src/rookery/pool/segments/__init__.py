@@ -1,0 +1,1 @@
+"""Big payloads through shared memory that is used again."""

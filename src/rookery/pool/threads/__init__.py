@@ -1,0 +1,1 @@
+"""The thread pool, and the single thread with a channel."""
