@@ -36,13 +36,14 @@ soak: $(STAMP)   ## ten minutes of killing keeper, manager and collector under l
 	$(BIN)/python scripts/soak/soak.py --seconds $(or $(SECONDS),600)
 	$(BIN)/python scripts/soak/pool.py --seconds $(or $(SECONDS),600)
 
-bench: $(STAMP)  ## speed and cost beside PM2 and supervisord, four minutes; ARGS=--markdown for tables to copy
+bench: $(STAMP)  ## speed and cost beside the peers of each part, a quarter of an hour; ARGS=--markdown for tables to copy
 	$(BIN)/python benchmarks/logs.py $(ARGS)
 	$(BIN)/python benchmarks/manager.py $(ARGS)
 	$(BIN)/python benchmarks/manager.py --apps 1000 --rounds 1 --idle 10 $(ARGS)
 	$(BIN)/python benchmarks/ipc.py $(ARGS)
 	$(BIN)/python benchmarks/process.py $(ARGS)
 	$(BIN)/python benchmarks/pool.py $(ARGS)
+	$(BIN)/python benchmarks/cluster.py --quick $(ARGS)
 
 clean:           ## remove what set-up made
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

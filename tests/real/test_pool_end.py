@@ -221,7 +221,6 @@ async def test_a_loop_that_stands_still_in_drain():
 def test_a_pool_that_is_forgotten_does_its_work_and_goes():
     pool = ProcessPool(1)
     future = pool.submit(tasks.nap, 0.1, "done")
-    pids = kernel.children(os.getpid())
     gone = weakref.ref(pool)
     del pool
     gc.collect()
@@ -230,7 +229,24 @@ def test_a_pool_that_is_forgotten_does_its_work_and_goes():
     wait_until(
         lambda: not any(thread.name == "rookery-pool" for thread in threading.enumerate()), DEADLINE, "the pool's end"
     )
-    assert pids
+
+
+def test_an_error_that_leads_back_to_its_pool_does_not_keep_it():
+    def fail():
+        pool = ProcessPool(1)
+        future = pool.options(deadline=3600.0).submit(tasks.die, "raise")
+        try:
+            future.result(DEADLINE)
+        except tasks.Trouble as error:
+            assert error.__traceback__ is not None  # noqa: PT017 - its frame has the pool
+            return weakref.ref(pool)
+
+    gone = fail()
+    gc.collect()
+    assert gone() is None
+    wait_until(
+        lambda: not any(thread.name == "rookery-pool" for thread in threading.enumerate()), DEADLINE, "the pool's end"
+    )
 
 
 def test_options_keep_their_pool():

@@ -88,8 +88,7 @@ class Engine(Answers):
             try:
                 self._add(task, future)
             except BaseException:
-                with NoInterrupts():
-                    self._undo(task)
+                self._surely_undo(task)
                 raise
         if self._unpumped >= _PUMP_EVERY:
             self.pump()
@@ -125,6 +124,16 @@ class Engine(Answers):
         self._unpumped += 1
         if len(self.ready) < self.max_workers:
             self.hooks.wants_workers()
+
+    def _surely_undo(self, task: Task) -> None:
+        is_undone = False
+        while not is_undone:
+            try:
+                with NoInterrupts():
+                    self._undo(task)
+                    is_undone = True
+            except KeyboardInterrupt:  # once more; the first is raised in any case
+                continue
 
     def _undo(self, task: Task) -> None:
         """Its submission was interrupted, anywhere in the middle; the lock is held."""

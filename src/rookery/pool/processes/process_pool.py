@@ -105,7 +105,7 @@ class ProcessPool(ProcessCalls, Executor):
         self._house = house = _house(settings)
         ProcessCalls.__init__(self, house.engine, options)
         # Who forgets a pool without closing it gets what he has asked for, and then its processes go.
-        weakref.finalize(self, house.shut).atexit = False
+        weakref.finalize(self, _shut, weakref.ref(house)).atexit = False
         if settings.min_workers:
             house.begin()
 
@@ -228,3 +228,9 @@ def _house(settings: PoolSettings) -> House:
     # Imported by name: channels are for scripts alone.
     house: House = importlib.import_module("rookery.pool.scripts.house").ScriptHouse(settings)
     return house
+
+
+def _shut(house: weakref.ref[House]) -> None:
+    found = house()  # its thread holds it while there is one; a root to it here would hold what leads back to the pool
+    if found is not None:
+        found.shut()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.002
 _MEMORY_EVERY = 1.0
+_TRIM_EVERY = 10.0
 
 
 class Watch:
@@ -42,8 +43,14 @@ class Watch:
         self._due_timer: asyncio.TimerHandle | None = None
         self._memory_timer: asyncio.TimerHandle | None = None
         self._usage = UsageOfWorkers()
+        self._trim_timer: asyncio.TimerHandle | None = loop.call_later(_TRIM_EVERY, self._trim)
         if crew.settings.soft_memory is not None or crew.settings.max_memory is not None:
             self._memory_timer = loop.call_later(_MEMORY_EVERY, self._look_at_memory)
+
+    def _trim(self) -> None:
+        """Shared memory that was not used for a while goes back to the system."""
+        self._trim_timer = self._loop.call_later(_TRIM_EVERY, self._trim)
+        self._engine.lender.trim(monotonic())
 
     def look(self) -> None:
         """Look now, and again while there is a reason to."""
@@ -129,10 +136,10 @@ class Watch:
 
     def close(self) -> None:
         """Look no more."""
-        for timer in (self._timer, self._due_timer, self._memory_timer):
+        for timer in (self._timer, self._due_timer, self._memory_timer, self._trim_timer):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._due_timer = self._memory_timer = None
+        self._timer = self._due_timer = self._memory_timer = self._trim_timer = None
 
 
 class UsageOfWorkers:
