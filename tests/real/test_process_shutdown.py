@@ -99,7 +99,7 @@ def test_the_guide_shows_what_is_in_the_example():
     guide = (ROOT / "docs" / "guides" / "graceful-shutdown.md").read_text()
     example = EXAMPLE.read_text()
     (shown,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    lines = [line.partition("   #")[0].strip() for line in shown.splitlines()]
+    lines = [line.partition("  #")[0].strip() for line in shown.splitlines()]
     names = [line for line in lines if line.startswith(("shutdown.", "@shutdown", "def ", "server ="))]
     assert len(names) == 5
     assert all(line in example for line in names)

@@ -215,7 +215,8 @@ def test_who_is_full_is_left_out(stage):
     for _ in range(100):
         stage.connect(1)
         free.take()
-    wait_until(lambda: free.take() > 80, what="the rest going to the other")
+    # How much goes into the buffer of the full one depends on how many went at once.
+    wait_until(lambda: free.take() > 60, what="the rest going to the other")
     assert sum(all_taken(stage, full, free)) == 100
 
 

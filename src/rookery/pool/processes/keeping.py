@@ -227,7 +227,7 @@ class Keeping(Hooks):
     def _take_all_back(self) -> list[Task]:
         engine = self.engine
         for member in list(engine.ready):
-            was_idle = member.at_work()[0] == 0
+            was_idle = member.at_work()[0] not in member.sent  # 0, or one whose answer is here already
             engine.recall(member)
             if was_idle and not member.sent:  # what it was just about to begin, it may
                 engine.send_next(member)
