@@ -6,7 +6,7 @@ import asyncio
 import queue
 from collections import deque
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from operator import length_hint
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
@@ -143,8 +143,8 @@ class Results(Generic[T]):
                 values = self._take(self._next_done())
                 if values is not None:
                     values.reverse()
-                    while values:  # who has one and drops it is the last to hold it
-                        yield values.pop()
+                    # Each leaves the list as it goes: who has one and drops it is the last to hold it.
+                    yield from map(list.pop, repeat(values, len(values)))
         finally:
             self.close()
 
