@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rookery.pool.processes import wire
-
 if TYPE_CHECKING:
     from rookery.pool.future import LoopFuture, PoolFuture
     from rookery.pool.processes.member import Member
     from rookery.pool.processes.one_task import Task
-
-_are_simple = frozenset({int, float, bool, str, bytes, type(None)}).issuperset
-_ENDS = frozenset({wire.RESULT, wire.ERROR, wire.RESULT_BESIDE})
-_NOBODY = object()
-_AHEAD = 64
-_AHEAD_TIME = 0.002
-_WEIGHT = 0.1
-_LONGEST_COUNTED = 0.05
-_SLOW = 0.002
-_PUMP_EVERY = 32
 
 
 class Hooks:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from rookery.pool.processes.settings import PoolSettings
     from rookery.pool.processes.watch import Watch
 
-_log = logging.getLogger("rookery.pool")
-_LOOPS_OWN = 3
-"""The descriptors of an event loop."""
 _SHUT_DOWN = "cannot schedule new futures after shutdown"
 
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("rookery.pool")
 _LOOPS_OWN = 3
 """The descriptors of an event loop."""
-_SHUT_DOWN = "cannot schedule new futures after shutdown"
 
 
 class Keeping(Hooks):
