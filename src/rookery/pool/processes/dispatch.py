@@ -1,6 +1,6 @@
 """Which task goes to which worker; the lock is held by who calls, but where said otherwise.
 
-fill(): as many ahead as are done in 2 ms, one packet each
+fill(): as many ahead as are done in 1 ms, one packet each
 recall(): what a worker has not begun, when another one idles, when it is slow, or when it is gone
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rookery.pool.rules.status import Ledger
 
 _NOBODY = object()
-_SLOW = 0.002
+_SLOW = 0.001
 
 
 class Dispatch:
