@@ -13,7 +13,7 @@ from rookery._os import machine
 from rookery.cluster.binds import Bind, parse_binds
 from rookery.cluster.target import App, Kind, kind_of
 from rookery.errors import UsageError
-from rookery.lifecycle.restart import RestartPolicy
+from rookery.lifecycle.restart import Backoff, RestartPolicy
 from rookery.lifecycle.stop import GRACE_APP, GRACE_DRAIN, StopPlan
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ RUNNER_KINDS = frozenset({"auto", "asgi", "wsgi", "socket", "connection"})
 """Apps that run in our runner."""
 PASSING = frozenset({"round_robin", "least_connections", "sticky"})
 """Ways of balancing in which connections are accepted for the workers and passed to them."""
+
+
+POLICY = RestartPolicy(backoff=Backoff(cap=2.0), stable_after=2.0)
+"""A worker that served and was killed is missed at once, by a share of all requests: so the brake is short, and is for
+those that end soon after their start."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Settings:
     max_memory: int | None = None
     worker_timeout: float | None = 30.0
     request_timeout: float | None = None
-    policy: RestartPolicy = field(default_factory=RestartPolicy)
+    policy: RestartPolicy = POLICY
     backlog: int = 2048
     unix_mode: int | None = None
     ssl: Mapping[str, Any] = field(default_factory=dict)
@@ -109,7 +114,7 @@ def make_settings(app: Any, options: Mapping[str, Any]) -> Settings:
         given[name] = dict(given[name] or {})
     given["ssl"] = {_ssl_name(name): _plain(value) for name, value in given["ssl"].items()}
     given["ready"] = "" if given["ready"] is False else given["ready"]
-    given["policy"] = given["policy"] or RestartPolicy()
+    given["policy"] = given["policy"] or POLICY
     given["name"] = given["name"] or "cluster"
     try:
         given["max_memory"] = None if given["max_memory"] is None else parse_size(given["max_memory"])
