@@ -201,22 +201,26 @@ def test_where_nothing_can_be_accepted_it_waits_in_the_queue(monkeypatch, number
 
 
 def test_a_full_stream_is_filled_up_when_there_is_room_again(stage):
-    slow = stage.worker()
+    slow, acceptor = stage.worker(), stage.acceptor
     slow.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    stage.connect(100)
-    wait_until(lambda: stage.acceptor._waiting, what="some that could not be passed")
-    stage.connect(300)  # these stay in the queue
+    for count in range(1, 101):  # one after the other: a message for each, and the buffer holds but a few
+        stage.connect(1)
+        wait_until(lambda least=count: acceptor._waiting or acceptor._lanes[1].passed >= least, what="its being passed")
+        if acceptor._waiting:
+            break
+    assert acceptor._waiting
+    stage.connect(400 - count)  # these stay in the queue
     assert all_taken(stage, slow) == [400]
 
 
 def test_who_is_full_is_left_out(stage):
     full, free = stage.worker(0, 1), stage.worker(1, 2)
     full.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    for _ in range(100):
+    lanes = stage.acceptor._lanes
+    for count in range(1, 101):  # one after the other: how many messages a buffer holds does not depend on their sizes
         stage.connect(1)
-        free.take()
-    # How much goes into the buffer of the full one depends on how many went at once.
-    wait_until(lambda: free.take() > 60, what="the rest going to the other")
+        wait_until(lambda least=count: free.take() + lanes[1].passed >= least, what="its being passed")
+    assert free.take() > 60
     assert sum(all_taken(stage, full, free)) == 100
 
 

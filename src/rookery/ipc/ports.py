@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import socket
-import struct
 from typing import TYPE_CHECKING, Protocol
 
+from rookery._base import descriptors
 from rookery.errors import FrameError, UsageError
 from rookery.ipc.envelope import MOST_FDS
 
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # Plain integers: arithmetic with the module's enumerations costs more than the system call.
-_CLOEXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 _TRUNCATED = int(socket.MSG_CTRUNC)
-_FD = struct.Struct("i")
-_ANCILLARY = socket.CMSG_SPACE(253 * _FD.size)
+_ANCILLARY = descriptors.space(253)
 
 
 class Port(Protocol):
@@ -93,24 +91,17 @@ class SocketPort:
         """See Port."""
         if not self.passes_fds:
             return self._recv(room)
-        count, extra, flags, _ = self._recvmsg([room], _ANCILLARY, _CLOEXEC)
+        count, extra, flags, _ = self._recvmsg([room], _ANCILLARY, descriptors.CLOEXEC)
         if extra:
-            self._keep(extra)
+            self.incoming += descriptors.received(extra)
         if flags & _TRUNCATED:  # the kernel has thrown some away, whose they were cannot be told
             raise FrameError("descriptors were lost on the way", hint="raise the limit of open files (ulimit -n)")
         return count
 
-    def _keep(self, extra: list[tuple[int, int, bytes]]) -> None:
-        for level, kind, data in extra:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                whole = len(data) - len(data) % _FD.size
-                self.incoming += (number for (number,) in _FD.iter_unpack(data[:whole]))
-
     def write(self, chunks: Sequence[bytes | bytearray | memoryview], fds: Sequence[int]) -> int:
         """See Port."""
         if fds:
-            rights = b"".join(map(_FD.pack, fds))
-            return self._sock.sendmsg(chunks, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            return self._sock.sendmsg(chunks, descriptors.rights(fds))
         return self._sock.sendmsg(chunks)
 
     def set_blocking(self, blocking: bool) -> None:

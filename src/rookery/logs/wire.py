@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 
+from rookery._base import descriptors
 from rookery._base.framing import FrameBuffer, frame
 from rookery.errors import FrameError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _RECEIVE = 64 * 1024
 _MOST_FDS = 253  # SCM_MAX_FD: the kernel passes no more in one message
 _MOST_UNSENT = 16 * 1024 * 1024
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Client:
@@ -45,14 +45,14 @@ class Client:
         Raises EOFError when the client has gone, FrameError for what is no request; close() is all that helps then.
         """
         try:
-            data, fds, flags, _ = socket.recv_fds(self.connection, _RECEIVE, _MOST_FDS, _CLOEXEC)
+            data, fds, were_lost = descriptors.receive(self.connection, _RECEIVE, _MOST_FDS)
         except BlockingIOError:
             return []
         except OSError as error:
             raise EOFError from error
         self._fds += fds
         # No room for more fds here (EMFILE): the kernel has thrown some away, whose they were cannot be told.
-        self._truncated = self._truncated or bool(flags & socket.MSG_CTRUNC)
+        self._truncated = self._truncated or were_lost
         if not data:
             raise EOFError
         if self._truncated:

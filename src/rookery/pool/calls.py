@@ -71,8 +71,9 @@ class Calls:
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]:
         """Let a worker call ``fn(*args, **kwargs)``; the future has the result, or what it raised.
 
-        Function and arguments are as they are now: what is changed afterwards, the task does not see. Where they cannot
-        be pickled the future says so. Raises PoolClosed, and PoolFull where the pool was made so.
+        To a process function and arguments go as they are now: what is changed afterwards, the task does not see; where
+        they cannot be pickled the future says so. A thread gets the objects themselves. Raises PoolClosed, and PoolFull
+        where the pool was made so.
         """
         future: PoolFuture[T] = PoolFuture(self._pool)
         self._pool.enqueue(fn, args, kwargs, self._options, future)
@@ -81,7 +82,8 @@ class Calls:
     def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """As submit, for the running event loop: ``result = await pool.run(fn, 1)``.
 
-        Cancelling what awaits it ends the task also where it runs. Raises PoolClosed and PoolFull.
+        Cancelling what awaits it ends the task also where it runs in a process; in a thread it goes on, with its result
+        dropped. Raises PoolClosed and PoolFull.
         """
         loop = asyncio.get_running_loop()
         future: LoopFuture[T] = LoopFuture(loop=loop)
@@ -109,6 +111,7 @@ class Calls:
         buffersize: take so many items at most before results are asked for; None takes all at once.
         """
         return Results(
+            self,
             self._pool,
             self._options,
             fn,

@@ -19,7 +19,7 @@ from rookery.pool.progress_bar import ProgressBar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
-    from rookery.pool.calls import Pooled, TaskOptions
+    from rookery.pool.calls import Calls, Pooled, TaskOptions
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ class Results(Generic[T]):
 
     def __init__(
         self,
+        calls: Calls,
         pool: Pooled,
         options: TaskOptions,
         function: Callable[..., T],
@@ -63,6 +64,7 @@ class Results(Generic[T]):
             raise UsageError("map wants at least one iterable")
         if buffersize is not None and buffersize < 1:
             raise UsageError(f"buffersize is to be at least 1, not {buffersize!r}")
+        self._calls: Calls | None = calls  # a pool whose results are still taken is not one that was forgotten
         self._pool = pool
         self._function = function
         self._total = _length(iterables)
@@ -254,7 +256,7 @@ class Results(Generic[T]):
 
     def close(self) -> None:
         """Cancel what has not begun; what runs goes on and is not heard of."""
-        self._items = None
+        self._items = self._calls = None
         for future in self._open:
             future.cancel()
         self._open.clear()

@@ -11,6 +11,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from rookery._base import descriptors
 from rookery._base.addresses import LONGEST_ADDRESS
 
 if TYPE_CHECKING:
@@ -71,19 +72,17 @@ class Notify:
         return self._sock.fileno()
 
     def _readable(self) -> None:
-        space = socket.CMSG_SPACE(12) + socket.CMSG_SPACE(4 * _MOST_FDS)
+        space = socket.CMSG_SPACE(12) + descriptors.space(_MOST_FDS)
         try:
-            data, ancillary, _, _ = self._sock.recvmsg(_SIZE, space, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self._sock.recvmsg(_SIZE, space, descriptors.CLOEXEC)
         except OSError:
             return
         uid = -1
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                 uid = int.from_bytes(content[4:8], "little")
-            elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                # BARRIER=1 brings a descriptor whose closing says that everything before it was read.
-                for start in range(0, len(content) - 3, 4):
-                    os.close(int.from_bytes(content[start : start + 4], "little"))
+        for fd in descriptors.received(ancillary):
+            os.close(fd)  # of BARRIER=1: its closing says that everything before it was read
         if uid in self._uids:
             words = (line.partition("=") for line in data.decode("utf-8", "replace").splitlines()[:_MOST_WORDS])
             self._on_words({key: value for key, equals, value in words if equals})

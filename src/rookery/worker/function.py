@@ -33,16 +33,16 @@ def main() -> None:
         asyncio.run(_run(function))
         return
     with connect(ready=False) as parent:
-        wants_data = _wants_data(function)
+        has_data = wants_data(function)
         parent.ready()
-        function(parent, parent.data) if wants_data else function(parent)
+        function(parent, parent.data) if has_data else function(parent)
 
 
 async def _run(function: Callable[..., Any]) -> None:
-    wants_data = _wants_data(function)
+    has_data = wants_data(function)
     async with channel(ready=False) as parent:
         await parent.ready()
-        await (function(parent, parent.data) if wants_data else function(parent))
+        await (function(parent, parent.data) if has_data else function(parent))
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -56,7 +56,8 @@ def find(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _wants_data(function: Callable[..., Any]) -> bool:
+def wants_data(function: Callable[..., Any]) -> bool:
+    """Whether it takes the initial data beside its channel."""
     try:
         inspect.signature(function).bind(None, None)
     except (TypeError, ValueError):

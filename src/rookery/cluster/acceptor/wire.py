@@ -6,14 +6,15 @@ holds many. The parent's words to the acceptor are frames of one size, each with
 
 from __future__ import annotations
 
-import array
-import socket
 import struct
 from collections import namedtuple
 from contextlib import suppress
 
+from rookery._base import descriptors
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from typing import NamedTuple
 
@@ -40,19 +41,18 @@ FAILED = b"E"
 
 MOST = 64
 """Connections in a message."""
-_SPACE = socket.CMSG_SPACE(MOST * array.array("i").itemsize)
 _FRAME = struct.Struct(f"<BBHIQ{MOST}s")
 
 
 def send(sock: socket.socket, marks: bytes, fds: Sequence[int]) -> None:
     """Pass connections, all or none. They stay ours too. Raises OSError, BlockingIOError where there is no room."""
-    sock.sendmsg([marks], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+    sock.sendmsg([marks], descriptors.rights(fds))
 
 
 def receive(sock: socket.socket) -> tuple[bytes, list[int]]:
     """The next message of passed connections; (b"", []) at the end. Raises OSError, BlockingIOError for none yet."""
-    marks, ancillary, _, _ = sock.recvmsg(MOST, _SPACE)
-    return marks, _descriptors(ancillary)
+    marks, fds, _ = descriptors.receive(sock, MOST, MOST)
+    return marks, fds
 
 
 def send_frame(sock: socket.socket, frame: Frame, fds: Sequence[int] = ()) -> None:
@@ -66,8 +66,7 @@ def send_frame(sock: socket.socket, frame: Frame, fds: Sequence[int] = ()) -> No
 
 def receive_frame(sock: socket.socket) -> tuple[Frame, list[int]] | None:
     """The next word; None at the end. Raises OSError, BlockingIOError for none yet."""
-    packed, ancillary, _, _ = sock.recvmsg(_FRAME.size, _SPACE)
-    fds = _descriptors(ancillary)
+    packed, fds, _ = descriptors.receive(sock, _FRAME.size, MOST)
     if len(packed) < _FRAME.size:
         return None
     kind, count, slot, worker, passed, marks = _FRAME.unpack(packed)
@@ -84,11 +83,3 @@ def all_received(sock: socket.socket) -> list[tuple[bytes, list[int]]]:
                 break
             found.append(message)
     return found
-
-
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    return found.tolist()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 
 from rookery import errors
+from rookery._base import descriptors
 from rookery._base.framing import FrameBuffer, frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
 _READ = 65536
@@ -34,9 +35,9 @@ class Connection:
 
     def receive(self) -> list[dict[str, object]] | None:
         """The requests that have arrived; None at the end. Raises LinkError, OSError."""
-        data, fds, flags, _ = socket.recv_fds(self.sock, _READ, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+        data, fds, were_lost = descriptors.receive(self.sock, _READ, _MOST_FDS)
         self._received += fds
-        if flags & socket.MSG_CTRUNC:
+        if were_lost:
             raise errors.FrameError("descriptors were lost on the way", why="the limit of open files is reached")
         if not data:
             return None
@@ -72,7 +73,7 @@ class Connection:
         while self._waiting:
             data, fds = self._waiting[0]
             try:
-                sent = socket.send_fds(self.sock, [data], fds) if fds else self.sock.send(data)
+                sent = descriptors.send(self.sock, data, fds)
             except BlockingIOError:
                 return
             for fd in fds:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rookery import errors
+from rookery._base import descriptors
 from rookery._base.framing import FrameBuffer, frame
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
 _READ = 65536
@@ -110,7 +111,7 @@ class Link:
         try:
             while self._waiting:
                 data, fds = self._waiting[0]
-                sent = socket.send_fds(self._sock, [data], fds) if fds else self._sock.send(data)
+                sent = descriptors.send(self._sock, data, fds)
                 for fd in fds:
                     os.close(fd)
                 if sent == len(data):
@@ -126,13 +127,13 @@ class Link:
 
     def _readable(self) -> None:
         try:
-            data, fds, flags, _ = socket.recv_fds(self._sock, _READ, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+            data, fds, were_lost = descriptors.receive(self._sock, _READ, _MOST_FDS)
         except BlockingIOError:
             return
         except OSError:
-            data, fds, flags = b"", [], 0
+            data, fds, were_lost = b"", [], False
         self._fds += fds
-        if not data or flags & socket.MSG_CTRUNC:  # the end, or descriptors that were lost (EMFILE)
+        if not data or were_lost:  # the end, or descriptors that were lost (EMFILE)
             self._lost()
             return
         try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import _socket  # socket itself costs 8 ms of the server's start, for names that nobody needs here
 import marshal
 import os
-import sys
 from collections import deque
 
+from rookery._base import descriptors
 from rookery._base.framing import FrameReader, frame
 
 TYPE_CHECKING = False
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST = 1 << 30
 MOST_FDS = 250
-_CLOEXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 def packed(message: tuple[Any, ...], fds: Sequence[int] = ()) -> bytes:
@@ -33,10 +32,7 @@ def packed(message: tuple[Any, ...], fds: Sequence[int] = ()) -> bytes:
 
 def send(sock: _socket.socket, data: bytes | memoryview, fds: Sequence[int] = ()) -> int:
     """Send the first part of a message, and its descriptors with it; how many bytes went. Raises OSError."""
-    if not fds:
-        return sock.send(data)
-    rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-    return sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+    return descriptors.send(sock, data, fds)
 
 
 class Inbox:
@@ -54,14 +50,11 @@ class Inbox:
         nothing has come.
         """
         count, ancillary, flags, _ = self._sock.recvmsg_into(
-            [self._reader.room()], _socket.CMSG_SPACE(MOST_FDS * 4), _socket.MSG_DONTWAIT | _CLOEXEC
+            [self._reader.room()], descriptors.space(MOST_FDS), _socket.MSG_DONTWAIT | descriptors.CLOEXEC
         )
         if count == 0:
             raise EOFError
-        group = [fd for level, kind, data in ancillary if kind == _socket.SCM_RIGHTS for fd in _numbers(data)]
-        if not _CLOEXEC:
-            for fd in group:
-                os.set_inheritable(fd, False)
+        group = descriptors.received(ancillary)
         if group or flags & _socket.MSG_CTRUNC:
             self._groups.append(group)
         return [self._whole(payload) for payload in self._reader.cut(count)]
@@ -78,10 +71,6 @@ class Inbox:
         """Close what came and was not taken; not the socket."""
         while self._groups:
             close_all(self._groups.popleft())
-
-
-def _numbers(data: bytes) -> list[int]:
-    return memoryview(data[: len(data) // 4 * 4]).cast("i").tolist()
 
 
 def close_all(fds: Sequence[int]) -> None:

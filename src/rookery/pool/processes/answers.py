@@ -9,6 +9,7 @@ from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from rookery._base import descriptors
 from rookery.errors import ResultNotSent, RookeryError
 from rookery.pool.processes import wire
 from rookery.pool.processes.dispatch import Dispatch
@@ -36,7 +37,7 @@ class Answers(Dispatch):
             if not member.is_open:
                 return False
             try:
-                data, fds = wire.receive(member.replies, wire.READ)
+                data, fds, _ = descriptors.receive(member.replies, wire.READ, 1)
             except (BlockingIOError, ConnectionError):
                 return False
             if fds:

@@ -18,6 +18,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from rookery._base import descriptors
 from rookery.errors import ResultNotSent, RookeryError, TaskNotSent
 from rookery.pool.processes import here, wire
 from rookery.pool.segments.lender import Borrower, Lender
@@ -95,7 +96,7 @@ class Desk:
             return
         where = wire.described(loan.number, loan.size, loan.offsets)
         frame = wire.FRAME.pack(number, wire.RESULT_BESIDE, len(where), began, ended) + where
-        sent = wire.send(self.replies, frame, loan.fd)
+        sent = descriptors.send(self.replies, frame, [loan.fd])
         self.replies.sendall(frame[sent:])
         self.lender.sent(loan.number)
 
@@ -129,7 +130,7 @@ class Desk:
         flags = 0 if is_patient else _socket.MSG_DONTWAIT
         while True:
             try:
-                head, fds = wire.receive(self.replies, wire.FRAME.size, flags)
+                head, fds, _ = descriptors.receive(self.replies, wire.FRAME.size, 1, flags)
             except BlockingIOError:
                 return
             if not head:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from rookery._base import descriptors
 from rookery.errors import RookeryError
 from rookery.lifecycle.state import State, next_state
 from rookery.pool.processes import wire
@@ -171,7 +172,7 @@ class Member:
 
     def _announce(self, loan: Loan) -> int:
         """Send the descriptor ahead of the packet that needs it: tasks are read without looking for descriptors."""
-        wire.send(self.replies, wire.FRAME.pack(loan.number, wire.LENT, 0, 0.0, 0.0), loan.fd)
+        descriptors.send(self.replies, wire.FRAME.pack(loan.number, wire.LENT, 0, 0.0, 0.0), [loan.fd])
         return loan.number
 
     def give_back(self) -> None:

@@ -10,7 +10,6 @@ Moments are those of the machine's monotonic clock, which all processes share.
 
 from __future__ import annotations
 
-import _socket
 import struct
 from typing import TYPE_CHECKING
 
@@ -51,28 +50,6 @@ PAGE_SIZE = 4096
 INLINE = 32 * 1024
 """Larger payloads go through a segment: a socket holds few of them, and copies them twice."""
 READ = 64 * 1024
-
-
-_FD = struct.Struct("i")
-_SPACE = _socket.CMSG_SPACE(_FD.size)
-_RIGHTS = _socket.SOL_SOCKET, _socket.SCM_RIGHTS
-
-
-def receive(connection: _socket.socket, size: int, flags: int = 0) -> tuple[bytes, list[int]]:
-    """Bytes, and the descriptors that came with them; socket.recv_fds does not pass its flags on."""
-    data, ancillary, _, _ = connection.recvmsg(size, _SPACE, flags)
-    fds = [
-        _FD.unpack_from(content, start)[0]
-        for level, kind, content in ancillary
-        if (level, kind) == _RIGHTS
-        for start in range(0, len(content) - _FD.size + 1, _FD.size)
-    ]
-    return data, fds
-
-
-def send(connection: _socket.socket, data: bytes, fd: int) -> int:
-    """Send bytes and a descriptor; how many bytes went."""
-    return connection.sendmsg([data], [(*_RIGHTS, _FD.pack(fd))])
 
 
 def described(number: int, size: int, offsets: Sequence[tuple[int, int]]) -> bytes:

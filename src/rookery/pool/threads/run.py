@@ -14,6 +14,7 @@ from rookery.errors import Disconnected
 from rookery.pool.threads import registry as thread_registry
 from rookery.pool.threads.channel import AsyncThreadChannel, ThreadChannel
 from rookery.pool.threads.lane import Lane
+from rookery.worker.function import wants_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,8 +106,8 @@ class Run:
             self._end(outcome, None)
 
     def _call(self) -> Any:
-        wants_data = _wants_data(self._function)
-        made = self._function(self._channel, self._channel.data) if wants_data else self._function(self._channel)
+        has_data = wants_data(self._function)
+        made = self._function(self._channel, self._channel.data) if has_data else self._function(self._channel)
         return asyncio.run(_awaited(made)) if inspect.isawaitable(made) else made
 
     def _end(self, value: Any, error: BaseException | None) -> None:
@@ -133,11 +134,3 @@ class Run:
 
 async def _awaited(made: Any) -> Any:
     return await made
-
-
-def _wants_data(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind(None, None)
-    except (TypeError, ValueError):
-        return False
-    return True

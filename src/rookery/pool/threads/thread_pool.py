@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from rookery.errors import UsageError
 from rookery.pool.calls import Calls, TaskOptions
-from rookery.pool.future import LoopFuture, PoolFuture
 from rookery.pool.threads.engine import ThreadEngine
 from rookery.pool.threads.settings import ThreadSettings, check_size, usual_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
-    from rookery.pool.map import Results
     from rookery.pool.rules.events import Kind, PoolEvent
     from rookery.pool.rules.status import PoolStatus
 
@@ -94,59 +92,6 @@ class ThreadPool(Calls, Executor):
             f"<ThreadPool {self.name!r} {status.state}: {workers.total} threads, "
             f"{tasks.running} running, {tasks.queued} queued>"
         )
-
-    # -- tasks --------------------------------------------------------------------------------------------------------
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]:
-        """Let a thread call ``fn(*args, **kwargs)``; the future has the result, or what it raised.
-
-        future.cancel(running=True) gives up the thread of a task that has begun. Raises PoolClosed, and PoolFull where
-        the pool was made so.
-        """
-        future: PoolFuture[T] = PoolFuture(self._engine)
-        self._engine.enqueue(fn, args, kwargs, self._options, future)
-        return future
-
-    def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """As submit, for the running event loop: ``result = await pool.run(fn, 1)``.
-
-        Cancelling what awaits it takes the task back where it has not begun; else it goes on, its result is dropped.
-        """
-        loop = asyncio.get_running_loop()
-        future: LoopFuture[T] = LoopFuture(loop=loop)
-        future.pool, future.home, future.task = self._engine, loop, None
-        self._engine.enqueue(fn, args, kwargs, self._options, future)
-        return future
-
-    def map(
-        self,
-        fn: Callable[..., T],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int | Literal["auto"] = 1,
-        ordered: bool = True,
-        return_exceptions: bool = False,
-        progress: bool | str = False,
-        buffersize: int | None = None,
-    ) -> Results[T]:
-        """Call fn with the items of the iterables, many at once; iterate the results: see Calls.map."""
-        return Calls(_Held(self), self._options).map(
-            fn,
-            *iterables,
-            timeout=timeout,
-            chunksize=chunksize,
-            ordered=ordered,
-            return_exceptions=return_exceptions,
-            progress=progress,
-            buffersize=buffersize,
-        )
-
-    def options(self, **changes: Any) -> Calls:
-        """The same pool with other options for the tasks given through what is returned: see TaskOptions.
-
-        ``pool.options(timeout=5, priority=1).submit(fn)``
-        """
-        return Calls(_Held(self), self._options).options(**changes)
 
     # -- what it is, and how it does ----------------------------------------------------------------------------------
 
@@ -230,22 +175,3 @@ class ThreadPool(Calls, Executor):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-class _Held:
-    """The inside of a pool for calls and maps that may live longer than the pool's own name: they keep it."""
-
-    def __init__(self, pool: ThreadPool) -> None:
-        self._pool = pool
-        engine = pool._engine  # noqa: SLF001 - two halves of one thing
-        self._engine = engine
-        self.enqueue = engine.enqueue
-        self.withdraw = engine.withdraw
-        self.is_running = engine.is_running
-        self.chunk = engine.chunk
-        self.outcomes = engine.outcomes
-
-    @property
-    def breadth(self) -> int:
-        """See Pooled."""
-        return self._engine.breadth
