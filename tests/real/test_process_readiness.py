@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import os
+import signal
 import sys
 
 import pytest
@@ -137,3 +138,21 @@ def test_a_loop_that_is_closed_over_a_child_lets_go_of_what_it_kept():
     asyncio.run(after())  # whose table takes the child over
     del child
     wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 1, what="the descriptors from before")
+
+
+async def test_of_children_that_end_at_once_each_has_its_own_orphan_ended():
+    asked = []
+    watch = readiness(asyncio.get_running_loop())
+    read = watch.adopted
+    watch.adopted = lambda: asked.append(len(found := read())) or found
+    script = "sleep 60 & echo $!; read line"
+    children = [await spawn("/bin/sh", "-c", script, stdin=PIPE) for _ in range(3)]
+    orphans = [int(await anext(aiter(child.stdout))) for child in children]
+    for child in children:  # all of them are seen in one look of the loop
+        child.signal(signal.SIGTERM)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+    for child in children:
+        await child.result(check=False)
+    assert not [pid for pid in orphans if os.path.exists(f"/proc/{pid}")]
+    # The kernel was asked once, after the first was reaped; from then on who is reaped is taken out.
+    assert asked == [asked[0], asked[0], asked[0] - 1]

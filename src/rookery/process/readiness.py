@@ -36,8 +36,11 @@ class Readiness(Protocol):
     def tools(self) -> Tools | None:
         """What starts in this loop use again and again; None where there are no descriptors left for it."""
 
-    def adopted(self) -> list[int]:
-        """What kernel.adopted says, sooner."""
+    def adopted(self) -> set[int]:
+        """What kernel.adopted says, sooner: of all children that are seen to have ended at once it is asked once.
+
+        Who reaps one takes it out.
+        """
 
 
 class EpollReadiness:
@@ -51,6 +54,8 @@ class EpollReadiness:
         self._calls: dict[int, tuple[Callable[..., object], Callable[[], object]]] = {}
         self._tools: Tools | None = None
         self._children = -1
+        self._is_looking = False
+        self._adopted: set[int] | None = None
         loop.add_reader(self._epoll.fileno(), self.look, _LoopsOwn(self))
 
     def add(self, fd: int, call: Callable[[], object]) -> None:
@@ -72,12 +77,17 @@ class EpollReadiness:
                 return None
         return self._tools
 
-    def adopted(self) -> list[int]:
-        """See Readiness."""
+    def adopted(self) -> set[int]:
+        """See Readiness. What those leave behind that had ended before a look began has come to us by then."""
+        if self._adopted is not None:
+            return self._adopted
         if self._children < 0:
             with suppress(OSError):
                 self._children = kernel.open_adopted()
-        return kernel.adopted(self._children)
+        found = set(kernel.adopted(self._children))
+        if self._is_looking:
+            self._adopted = found
+        return found
 
     @property
     def is_closed(self) -> bool:
@@ -97,16 +107,20 @@ class EpollReadiness:
     def look(self, _: _LoopsOwn) -> None:
         """Call for what can be read."""
         calls = self._calls
-        # Of a single one it is known which it is; that it was ready for nothing is something that may happen anyway.
-        for fd, __ in self._poll(0) if len(calls) > 1 else [(fd, 0) for fd in calls]:
-            found = calls.get(fd)  # one that was called before may have removed it
-            if found is not None:
-                try:
-                    found[0](found[1])
-                except Exception as error:
-                    asyncio.get_running_loop().call_exception_handler(
-                        {"message": f"Exception in callback {found[1]!r}", "exception": error}
-                    )
+        self._is_looking = True
+        try:
+            # Of a single one it is known which it is; that it was ready for nothing may happen anyway.
+            for fd, __ in self._poll(0) if len(calls) > 1 else [(fd, 0) for fd in calls]:
+                found = calls.get(fd)  # one that was called before may have removed it
+                if found is not None:
+                    try:
+                        found[0](found[1])
+                    except Exception as error:
+                        asyncio.get_running_loop().call_exception_handler(
+                            {"message": f"Exception in callback {found[1]!r}", "exception": error}
+                        )
+        finally:
+            self._is_looking, self._adopted = False, None
 
 
 class _LoopsOwn:
@@ -138,9 +152,9 @@ class LoopReadiness:
     def tools(self) -> None:
         """See Readiness."""
 
-    def adopted(self) -> list[int]:
+    def adopted(self) -> set[int]:
         """See Readiness."""
-        return kernel.adopted()
+        return set(kernel.adopted())
 
 
 _of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, EpollReadiness] = weakref.WeakKeyDictionary()

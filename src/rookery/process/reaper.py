@@ -20,7 +20,7 @@ from rookery.process.tree import INDEX, may_carry
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rookery._os.linux import ProcessFacts
     from rookery.process.readiness import Readiness
@@ -160,13 +160,14 @@ class WaitTable:
         if len(self._entries) < 2 and not self.others and not kernel.has_children():
             return  # without a guardian, and one after the other: the cheaper question
         try:
-            adopted = kernel.adopted() if entry.readiness is None else entry.readiness.adopted()
-            if set(adopted).difference(self._entries, self.others):
+            adopted = set(kernel.adopted()) if entry.readiness is None else entry.readiness.adopted()
+            if adopted.difference(self._entries, self.others):
                 self._look_at_strangers(entry, adopted)
+            adopted.discard(entry.pid)
         except OSError:  # no descriptor left to look with: nobody can tell
             entry.has_strays = True
 
-    def _look_at_strangers(self, entry: Entry, adopted: list[int]) -> None:
+    def _look_at_strangers(self, entry: Entry, adopted: set[int]) -> None:
         with self._lock:
             for stray in self._strangers(adopted):
                 in_session = stray.session == entry.pid and stray.start_time >= entry.start_time
@@ -179,7 +180,7 @@ class WaitTable:
                 elif may_carry(stray, entry.cookie):
                     entry.has_strays = True
 
-    def _strangers(self, adopted: list[int]) -> Iterator[ProcessFacts]:
+    def _strangers(self, adopted: Iterable[int]) -> Iterator[ProcessFacts]:
         """Our children that we did not start, zombies too; called with the lock held. Raises OSError."""
         for pid in set(adopted).difference(self._entries, self.others):
             found = kernel.facts(pid)
