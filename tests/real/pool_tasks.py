@@ -168,6 +168,10 @@ def changes_its_argument(items):
     return items
 
 
+def changes_it_where_it_can(item):
+    return changes_its_argument(item) if isinstance(item, list) else item
+
+
 def closes_all_descriptors():
     os.closerange(3, 4096)
 

@@ -165,7 +165,7 @@ def test_2000_tasks_with_a_hundred_kills(tmp_path):
         assert missing <= {number for number, error in enumerate(errors) if error is not None}
         began = time.monotonic()
         assert pool.submit(tasks.square, 3).result(DEADLINE) == 9
-        assert time.monotonic() - began < DEADLINE / 4
+        assert time.monotonic() - began < DEADLINE / 2
         status = pool.status()
         assert status.tasks.failed == len(failed)
         assert status.tasks.completed == len(futures) - len(failed) + 1
@@ -192,7 +192,7 @@ def test_a_killed_worker_is_replaced_at_once(tmp_path):
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         assert waiting.result(DEADLINE) != pid
-        assert time.monotonic() - killed < 2.0
+        assert time.monotonic() - killed < DEADLINE / 4
         error = victim.exception(DEADLINE)
         assert isinstance(error, WorkerDied)
         assert (error.pid, error.signal) == (pid, "SIGKILL")

@@ -49,6 +49,15 @@ def test_nor_do_the_items_of_a_chunk_share_it(chunksize):
     assert len({id(result) for result in results}) == 30
 
 
+def test_nor_where_numbers_stand_before_it():
+    items = [1]
+    with ProcessPool(1) as pool:
+        given = [0, 1.5, None, True, items, items, -7]
+        results = list(pool.map(tasks.changes_it_where_it_can, given, chunksize=7))
+    assert results == [0, 1.5, None, True, [1, 1], [1, 1], -7]
+    assert results[4] is not results[5]
+
+
 def test_large_arguments_are_the_tasks_own(tmp_path):
     data = bytearray(b"abcd" * 50_000)
     with ProcessPool(1) as pool:

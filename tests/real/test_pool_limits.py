@@ -15,6 +15,7 @@ from capabilities import DEADLINE
 from rookery import ProcessPool
 from rookery._os import kernel
 from rookery.errors import PoolFull, TaskTimeout, UsageError, WorkerDied
+from rookery.pool.processes import dispatch
 from rookery.testing import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform == "darwin", reason="needs /proc")]
@@ -31,10 +32,10 @@ def held(pool, path):
 
 
 def test_a_time_limit_counts_from_the_tasks_beginning(tmp_path):
-    with ProcessPool(1, task_timeout=0.3) as pool:
-        futures = [pool.submit(tasks.nap, 0.1, number) for number in range(6)]
+    with ProcessPool(1, task_timeout=0.9) as pool:
+        futures = [pool.submit(tasks.nap, 0.2, number) for number in range(6)]
         assert [future.result(DEADLINE) for future in futures] == list(range(6))
-        with pytest.raises(TaskTimeout, match=r"nap .*0\.3 s"):
+        with pytest.raises(TaskTimeout, match=r"nap .*0\.9 s"):
             pool.submit(tasks.nap, 60).result(DEADLINE)
 
 
@@ -63,8 +64,8 @@ def test_what_a_task_has_started_is_ended_with_it(tmp_path):
 
 def test_a_time_limit_of_a_map_counts_per_item():
     with ProcessPool(1) as pool:
-        calls = pool.options(timeout=0.2)
-        assert list(calls.map(tasks.nap, [0.05] * 8, range(8), chunksize=8)) == list(range(8))
+        calls = pool.options(timeout=0.8)
+        assert list(calls.map(tasks.nap, [0.15] * 8, range(8), chunksize=8)) == list(range(8))
 
 
 def test_a_deadline_counts_the_waiting_too(tmp_path):
@@ -191,7 +192,7 @@ def test_a_short_task_does_not_wait_behind_a_long_one(tmp_path):
         long.result(DEADLINE)
 
 
-def test_no_worker_is_forgotten_when_its_tasks_are_taken_back():
+def test_no_worker_is_forgotten_when_its_tasks_are_taken_back(tmp_path):
     """Also one that has not come to look at any of them."""
     with ProcessPool(3, min_workers=3, max_tasks_per_worker=None) as pool:
         for _ in range(30):
@@ -200,8 +201,9 @@ def test_no_worker_is_forgotten_when_its_tasks_are_taken_back():
                 future.cancel()
             assert pool.drain(DEADLINE)
         wait_until(lambda: pool.status().workers.available == 3, DEADLINE, "three that are free")
-        naps = [pool.submit(tasks.nap, 0.3) for _ in range(3)]
-        wait_until(lambda: all(one.running() for one in naps), DEADLINE, "three at work at once")
+        waiting = [pool.submit(tasks.wait_for, str(tmp_path / "go")) for _ in range(3)]
+        wait_until(lambda: all(one.running() for one in waiting), DEADLINE, "three at work at once")
+        (tmp_path / "go").touch()
 
 
 # -- when a worker has had enough -------------------------------------------------------------------------------------
@@ -213,6 +215,17 @@ def test_so_many_tasks_and_the_worker_is_replaced(most):
         pids = [future.result(DEADLINE) for future in [pool.submit(tasks.me, number) for number in range(60)]]
     assert max(pids.count(pid) for pid in set(pids)) <= most
     assert len(set(pids)) >= 60 // most
+
+
+@pytest.mark.parametrize(("age", "is_replaced"), [(0.0, True), (3600.0, False)])
+def test_where_nothing_is_said_a_worker_is_replaced_when_it_has_done_many_and_lived_long(monkeypatch, age, is_replaced):
+    monkeypatch.setattr(dispatch, "_RENEW_TASKS", 20)
+    monkeypatch.setattr(dispatch, "_RENEW_AGE", age)
+    with ProcessPool(1) as pool:
+        first = pool.submit(tasks.me).result(DEADLINE)
+        for _ in range(3):
+            pids = {future.result(DEADLINE) for future in [pool.submit(tasks.me, number) for number in range(30)]}
+        assert (first not in pids) == is_replaced
 
 
 def test_so_many_errors_in_a_row_and_the_worker_is_replaced():
@@ -247,16 +260,16 @@ def test_above_max_memory_a_worker_is_killed():
 # -- size -------------------------------------------------------------------------------------------------------------
 
 
-def test_it_grows_with_the_work_and_shrinks_when_it_idles():
-    most = 0
+def test_it_grows_with_the_work_and_shrinks_when_it_idles(tmp_path):
     with ProcessPool(4, min_workers=1, idle_timeout=0.2) as pool:
         wait_until(lambda: pool.status().workers.available == 1, DEADLINE, "the first")
-        naps = [pool.submit(tasks.nap, 0.2) for _ in range(4)]
+        waiting = [pool.submit(tasks.wait_for, str(tmp_path / "go")) for _ in range(6)]
         wait_until(lambda: pool.status().workers.busy == 4, DEADLINE, "four at work")
-        while not all(one.done() for one in naps):
-            most = max(most, pool.status().workers.total)
+        assert pool.status().workers.total == 4
+        (tmp_path / "go").touch()
+        for one in waiting:
+            one.result(DEADLINE)
         wait_until(lambda: pool.status().workers.total == 1, DEADLINE, "the leave of three")
-        assert most == 4
         assert pool.submit(tasks.square, 3).result(DEADLINE) == 9
 
 
@@ -268,14 +281,15 @@ def test_a_pool_without_workers_starts_one_for_the_first_task():
         assert pool.submit(tasks.square, 4).result(DEADLINE) == 16
 
 
-def test_resize_while_it_works():
+def test_resize_while_it_works(tmp_path):
     with ProcessPool(1) as pool:
-        naps = [pool.submit(tasks.nap, 0.02, number) for number in range(100)]
+        waiting = [pool.submit(tasks.wait_for, str(tmp_path / "go"), number) for number in range(100)]
         pool.resize(3, 3)
         wait_until(lambda: pool.status().workers.busy == 3, DEADLINE, "three at work")
         pool.resize(1, 1)
+        (tmp_path / "go").touch()
         wait_until(lambda: pool.status().workers.total == 1, DEADLINE, "only one left")
-        assert [one.result(DEADLINE) for one in naps] == list(range(100))
+        assert [one.result(DEADLINE) for one in waiting] == list(range(100))
         assert pool.status().tasks.failed == 0
 
 

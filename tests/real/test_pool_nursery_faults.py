@@ -94,7 +94,7 @@ async def test_a_worker_that_ended_with_its_server_is_reaped():
 
 
 async def test_a_server_that_does_not_answer_is_replaced(without):
-    async with Grown(answer_timeout=0.5) as grown:
+    async with Grown(answer_timeout=2.0) as grown:
         old = await grown.start("greets")
         await old.hear()
         server = signal_server(grown, signal.SIGSTOP)
@@ -228,7 +228,7 @@ async def test_a_server_that_cannot_be_started(monkeypatch):
     ],
 )
 async def test_a_preload_that_fails_is_named(fault, said):
-    async with Grown(fault=fault, answer_timeout=0.5) as grown:
+    async with Grown(fault=fault, answer_timeout=0.5 if fault == "hangs" else DEADLINE) as grown:
         starts = [asyncio.ensure_future(grown.start("greets")) for _ in range(3)]
         for result in await asyncio.gather(*starts, return_exceptions=True):
             assert isinstance(result, NotReady)

@@ -89,7 +89,7 @@ def test_a_plain_script_that_dies_or_hangs(plain):
 def test_a_time_limit_ends_the_task_and_the_queue_does_not_count(language):
     with pool_of(language, 1) as pool:
         timed_out = events_of(pool, "task_timed_out")
-        late, fine = pool.options(timeout=0.4).submit("sleep", 600), pool.options(timeout=0.4).submit("sleep", 0.01)
+        late, fine = pool.options(timeout=0.8).submit("sleep", 600), pool.options(timeout=0.8).submit("sleep", 0.01)
         assert isinstance(late.exception(DEADLINE), TaskTimeout)
         assert fine.result(DEADLINE) == 0.01
         assert [event.task for event in timed_out] == ["sleep (number 1)"]
@@ -119,9 +119,9 @@ def test_a_running_task_is_cancelled(language):
         assert running.cancel(running=True)
         assert running.cancelled()
         assert waiting.result(DEADLINE) == 1
-        gone = pool.submit("sleep", 0.1)
+        gone = pool.submit("sleep", 0.6)
         assert pool.submit("echo").cancel()
-        assert gone.result(DEADLINE) == 0.1
+        assert gone.result(DEADLINE) == 0.6
         assert pool.status().tasks.cancelled == 2
 
 

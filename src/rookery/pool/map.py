@@ -6,7 +6,7 @@ import asyncio
 import queue
 from collections import deque
 from dataclasses import replace
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from operator import length_hint
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
@@ -131,24 +131,31 @@ class Results(Generic[T]):
     # -- taking results ---------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[T]:
-        return self._all()
+        """As __next__, many times as fast for many small items: between two chunks no code of Python's runs."""
+        return chain.from_iterable(self._all())
 
-    def _all(self) -> Iterator[T]:
-        """As __next__, many times as fast for many small items."""
+    def _all(self) -> Iterator[Iterable[T]]:
         self._begin()
         try:
-            while True:
-                while self._ready:
-                    yield self._outcome()
-                if not self._open:
-                    return
+            while self._ready or self._open:
+                if self._ready:
+                    yield self._outcomes()
+                    continue
                 values = self._take(self._next_done())
                 if values is not None:
                     values.reverse()
                     # Each leaves the list as it goes: who has one and drops it is the last to hold it.
-                    yield from map(list.pop, repeat(values, len(values)))
+                    yield map(list.pop, repeat(values, len(values)))
         finally:
             self.close()
+
+    def _outcomes(self) -> Iterator[T]:
+        try:
+            while self._ready:
+                yield self._outcome()
+        except BaseException:  # a failed item ends the map; so does who goes away in the middle
+            self.close()
+            raise
 
     def __next__(self) -> T:
         self._begin()

@@ -108,7 +108,7 @@ class Answers(Dispatch):
         if done:
             self._run_time = run_time
             self._window = max(1, int(_AHEAD_TIME / run_time)) if run_time > _AHEAD_TIME / _AHEAD else _AHEAD
-            if self.max_tasks is not None and member.done >= self.max_tasks and not member.retires:
+            if not member.retires and self.is_worn(member):
                 self.retire(member, f"{member.done} tasks done")
         return answers
 

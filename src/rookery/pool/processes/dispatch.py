@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rookery.errors import RookeryError, TaskNotSent, TaskTimeout
 from rookery.pool.processes import wire
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _NOBODY = object()
 _SLOW = 0.001
+_RENEW_TASKS = 1000
+_RENEW_AGE = 5.0  # a start costs as much as thousands of tiny tasks
 
 
 class Dispatch:
@@ -40,7 +42,7 @@ class Dispatch:
         hooks: Hooks,
         *,
         max_workers: int,
-        max_tasks_per_worker: int | None,
+        max_tasks_per_worker: int | Literal["auto"] | None,
         max_errors: int | None,
         max_queue: int | None,
         when_full: str,
@@ -54,7 +56,8 @@ class Dispatch:
         self.listeners = listeners
         self.hooks = hooks
         self.max_workers = max_workers
-        self.max_tasks = max_tasks_per_worker
+        self._renews = max_tasks_per_worker == "auto"
+        self.max_tasks = None if max_tasks_per_worker == "auto" else max_tasks_per_worker
         self.max_errors = max_errors
         self.max_queue = max_queue
         self.waits = when_full == "wait"
@@ -210,6 +213,12 @@ class Dispatch:
             self.hooks.wants_workers()
             if not member.sent:
                 self.hooks.is_spent(member)
+
+    def is_worn(self, member: Member) -> bool:
+        """Whether it has done as many tasks as one worker is to do."""
+        if self.max_tasks is not None:
+            return member.done >= self.max_tasks
+        return self._renews and member.done >= _RENEW_TASKS and monotonic() - member.ready_at >= _RENEW_AGE
 
     def again(self, task: Task, why: str, error: BaseException | None = None) -> None:
         """A task is tried once more; the lock is held."""

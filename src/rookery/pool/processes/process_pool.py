@@ -43,7 +43,7 @@ class ProcessPool(ProcessCalls, Executor):
         *,
         min_workers: int = 2,
         idle_timeout: float | None = 300.0,
-        max_tasks_per_worker: int | None = 1000,
+        max_tasks_per_worker: int | Literal["auto"] | None = "auto",
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         preload: Sequence[str] = (),
@@ -64,7 +64,8 @@ class ProcessPool(ProcessCalls, Executor):
         """Start min_workers now, and more of them up to max_workers when tasks wait.
 
         max_workers: as many as this process may use CPUs (affinity, cgroup quota). idle_timeout: seconds after which
-        a worker beyond min_workers that has nothing to do leaves. max_tasks_per_worker: after so many it is replaced.
+        a worker beyond min_workers that has nothing to do leaves. max_tasks_per_worker: after so many it is replaced;
+        "auto": after 1000, once it has lived for 5 seconds; None: never.
         initializer(*initargs): called in each worker before its first task; when it fails the worker does not start.
         preload: modules that are imported once, before workers are copied from that process. start_timeout: seconds for
         a worker to be ready. task_timeout, retries: of each task, unless options() says otherwise. max_queue: so many

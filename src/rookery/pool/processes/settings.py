@@ -22,7 +22,7 @@ class PoolSettings:
     max_workers: int | None = None
     min_workers: int = 2
     idle_timeout: float | None = 300.0
-    max_tasks_per_worker: int | None = 1000
+    max_tasks_per_worker: int | Literal["auto"] | None = "auto"
     initializer: Callable[..., object] | None = None
     initargs: tuple[Any, ...] = ()
     preload: Sequence[str] = ()
@@ -46,6 +46,8 @@ class PoolSettings:
                 raise UsageError(f"{name} is to be 0 seconds or more, not {value!r}")
         for name in ("max_tasks_per_worker", "max_queue", "max_errors"):
             value = getattr(self, name)
+            if name == "max_tasks_per_worker" and value == "auto":
+                continue
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name} is to be a number from 1, or None for no limit, not {value!r}")
         if self.initializer is not None and not callable(self.initializer):

@@ -125,7 +125,7 @@ class ScriptEngine(Engine):
                     member.ignored += 1
             self.keep(answers)
             member.last_reply = monotonic()
-            if self.max_tasks is not None and member.done >= self.max_tasks:
+            if self.is_worn(member):
                 self.retire(member, f"{member.done} tasks done")
             if member.is_ready:
                 self.fill(member)
