@@ -1,6 +1,6 @@
 """A worker of a process pool: takes tasks, one at a time, until the parent closes its end.
 
-Started by the fork-server with three descriptors: tasks, replies and the page (see wire.py); and with a pickled pair:
+Started by the fork-server with four descriptors: tasks, replies, the page and claims (see wire.py); and a pickled pair:
 the initializer (function and arguments, pickled) and the key of multiprocessing, each or None. Its imports are the
 latency of a pool's first task, so they are few and small.
 """
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 
 _LARGEST_PACKET = 1 << 20
 _KEEP = 64 * 1024 * 1024
+_IDLE = wire.PAGE.pack(0, 0.0)
 
 
 class Desk:
     """The worker's side of all its connections."""
 
-    def __init__(self, tasks: _socket.socket, replies: _socket.socket, page: mmap.mmap) -> None:
+    def __init__(self, tasks: _socket.socket, replies: _socket.socket, page: mmap.mmap, claims: _socket.socket) -> None:
         self.tasks = tasks
+        self.claims = claims
         self.replies = replies
         self.page = page
         self.functions = Functions()
@@ -64,7 +66,7 @@ class Desk:
             self._go_on()
             return
         here.desk = None
-        for fd in (self.tasks.detach(), self.replies.detach(), *self.waiting.values()):
+        for fd in (self.tasks.detach(), self.replies.detach(), self.claims.detach(), *self.waiting.values()):
             close_quietly(fd)
         self.waiting.clear()
         if signal.getsignal(signal.SIGTERM) is _leave:
@@ -160,7 +162,8 @@ def main(fds: list[int], argument: bytes) -> None:
     """Work until the parent closes its end, SIGTERM comes (the task at work is finished) or we are killed."""
     page = mmap.mmap(fds[2], wire.PAGE_SIZE)
     os.close(fds[2])
-    desk = here.desk = Desk(_socket.socket(fileno=fds[0]), _socket.socket(fileno=fds[1]), page)
+    tasks, replies, claims = (_socket.socket(fileno=fds[place]) for place in (0, 1, 3))
+    desk = here.desk = Desk(tasks, replies, page, claims)
     signal.signal(signal.SIGTERM, _leave)
     try:
         initializer, authkey = pickle.loads(argument)
@@ -187,9 +190,8 @@ def main(fds: list[int], argument: bytes) -> None:
 
 def _work(desk: Desk) -> None:
     """The loop. Nothing of a task lives on in it when the next one begins."""
-    unpack, header, packed, page = wire.TASK.unpack_from, wire.TASK.size, wire.PAGE.pack, desk.page
-    idle, end = packed(0, 0.0), wire.PAGE.size
-    receive, get = desk.tasks.recv_into, desk.functions.get
+    unpack, header, several = wire.TASK.unpack_from, wire.TASK.size, wire.SEVERAL
+    receive = desk.tasks.recv_into
     buffer = bytearray(_LARGEST_PACKET)
     view = memoryview(buffer)
     while not desk.leaves:
@@ -197,36 +199,61 @@ def _work(desk: Desk) -> None:
         if not length:
             return
         number, function, flags, defined = unpack(buffer)
-        began = monotonic()
-        page[:end] = packed(number, began)
-        desk.number = number
-        start = header + defined
-        if flags & wire.SAYS_BEGUN:
-            desk.reply(wire.BEGUN, number, b"", began)
-        try:
-            definition: memoryview | None = view[header:start] if defined else None
-            if flags & wire.FUNCTION_BESIDE and definition is not None:
-                definition = desk.borrowed(definition)[0]
-            call = get(function, definition)
-            if flags & wire.BESIDE:
-                stream, *buffers = desk.borrowed(view[start:length])
-                args, kwargs = decode(stream, buffers)
-            else:
-                args, kwargs = decode(view[start:length], ())
-        except FunctionUnknown:
-            desk.reply(wire.UNKNOWN, number)
-        except BaseException as error:
-            desk.fail(
-                number, _caused(TaskNotSent("the worker cannot unpickle the task", why=_told(error)), error), began, 0.0
-            )
+        if not flags & several:
+            start = header + defined
+            _do(desk, number, function, flags, view[header:start] if defined else None, view[start:length])
+            continue
+        packet, count, end = number, function, header
+        for _ in range(count):
+            start = end + header
+            number, function, flags, size = unpack(buffer, end)
+            end = start + size
+            if not _may_begin(desk, packet):
+                break
+            _do(desk, number, function, flags, None, view[start:end])
+
+
+def _may_begin(desk: Desk, packet: int) -> bool:
+    """Whether the next task of this packet is ours; else all that follow it there were taken back."""
+    while not desk.leaves and (token := desk.claims.recv(1)):
+        if token[0] == packet:
+            return True
+        if token[0] == packet | wire.REVOKED:
+            return False
+    desk.leaves = True  # asked to; or the parent is gone, or wants no more of us
+    return False
+
+
+def _do(desk: Desk, number: int, function: int, flags: int, definition: memoryview | None, payload: memoryview) -> None:
+    packed, page, end = wire.PAGE.pack, desk.page, wire.PAGE.size
+    began = monotonic()
+    page[:end] = packed(number, began)
+    desk.number = number
+    if flags & wire.SAYS_BEGUN:
+        desk.reply(wire.BEGUN, number, b"", began)
+    try:
+        if flags & wire.FUNCTION_BESIDE and definition is not None:
+            definition = desk.borrowed(definition)[0]
+        call = desk.functions.get(function, definition)
+        if flags & wire.BESIDE:
+            stream, *buffers = desk.borrowed(payload)
+            args, kwargs = decode(stream, buffers)
         else:
-            _run(desk, number, began, call, args, kwargs)
-        # Nothing refers to the task any more, so that what was lent for it can be given back.
-        args = kwargs = call = definition = stream = buffers = None  # type: ignore[assignment]
-        desk.number = 0
-        page[:end] = idle
-        if flags & (wire.BESIDE | wire.FUNCTION_BESIDE):
-            desk.give_back()
+            args, kwargs = decode(payload, ())
+    except FunctionUnknown:
+        desk.reply(wire.UNKNOWN, number)
+    except BaseException as error:
+        desk.fail(
+            number, _caused(TaskNotSent("the worker cannot unpickle the task", why=_told(error)), error), began, 0.0
+        )
+    else:
+        _run(desk, number, began, call, args, kwargs)
+    # Nothing refers to the task any more, so that what was lent for it can be given back.
+    args = kwargs = call = definition = stream = buffers = None  # type: ignore[assignment]
+    desk.number = 0
+    page[:end] = _IDLE
+    if flags & (wire.BESIDE | wire.FUNCTION_BESIDE):
+        desk.give_back()
 
 
 def _run(desk: Desk, number: int, began: float, call: Callable[..., Any], args: Any, kwargs: Any) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NOBODY = object()
 _SLOW = 0.001
+_MANY = 32
 _RENEW_TASKS = 1000
 _RENEW_AGE = 5.0  # a start costs as much as thousands of tiny tasks
 
@@ -94,13 +95,16 @@ class Dispatch:
             if not member.sent:
                 self.hooks.wants_looks()  # no memory or no descriptor for now: nothing else would try it again
             return False
-        limit = task.options.timeout
-        if limit is not None:
-            is_new = limit not in self.limits
-            self.limits[limit] = self.limits.get(limit, 0) + 1
-            if is_new:
-                self.hooks.wants_looks()
+        if task.options.timeout is not None:
+            self._limited(task.options.timeout)
         return True
+
+    def _limited(self, limit: float) -> None:
+        """A task with this time limit is at a worker."""
+        is_new = limit not in self.limits
+        self.limits[limit] = self.limits.get(limit, 0) + 1
+        if is_new:
+            self.hooks.wants_looks()
 
     def fill(self, member: Member) -> None:
         """Give a worker its share of what waits; the lock is held."""
@@ -114,15 +118,18 @@ class Dispatch:
         room = self._window
         if self.max_tasks is not None:
             room = min(room, self.max_tasks - member.done)
-        while len(sent) < room:
-            task = queue.pop()
-            if task is None:
-                break
-            if task.settled:
-                continue
-            if not self._send(member, task):
-                queue.push_front([task])
-                break
+        if room >= _MANY:
+            self._fill_up(member, room)
+        else:
+            while len(sent) < room:
+                task = queue.pop()
+                if task is None:
+                    break
+                if task.settled:
+                    continue
+                if not self._send(member, task):
+                    queue.push_front([task])
+                    break
         if sent:
             member.is_idle = False
         else:
@@ -132,6 +139,39 @@ class Dispatch:
                 self.hooks.wants_looks()
         if self.max_queue is not None:
             self.room.notify_all()
+
+    def _fill_up(self, member: Member, room: int) -> None:
+        """Several tasks in a packet: these are so short that one each would cost more than they do themselves."""
+        queue, sent = self.queue, member.sent
+        if len(sent) > room // 2:  # it has enough for now; soon it gets more at once
+            return
+        while len(sent) < room:
+            several: list[Task] = []
+            alone: list[Task] = []
+            size = 0
+            while not alone and size < wire.INLINE and len(sent) + len(several) < room:
+                task = queue.pop()
+                if task is None:
+                    break
+                if not task.settled:
+                    (several if member.takes_with_others(task) else alone).append(task)
+                    size += len(task.payload)
+            if not (several or alone):
+                return
+            if (several and not self._send_all(member, several)) or (alone and not self._send(member, alone[0])):
+                queue.push_front([task for task in (*several, *alone) if task.member is None])
+                return
+
+    def _send_all(self, member: Member, tasks: list[Task]) -> bool:
+        """All of them or none."""
+        if len(tasks) == 1:
+            return self._send(member, tasks[0])
+        if not member.send_several(tasks, wire.SAYS_BEGUN if self.listeners.tasks else 0):
+            return False
+        for task in tasks:
+            if task.options.timeout is not None:
+                self._limited(task.options.timeout)
+        return True
 
     def _even_out(self, member: Member) -> None:
         """Take back what others have not begun: from who is at a long task, and for who has nothing from the busy."""

@@ -7,7 +7,7 @@ import mmap
 import os
 import socket
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,12 @@ from rookery._base import descriptors
 from rookery.errors import RookeryError
 from rookery.lifecycle.state import State, next_state
 from rookery.pool.processes import wire
+from rookery.pool.processes.claims import Claims
 from rookery.pool.segments.lender import Borrower
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
     from rookery.lifecycle.state import Event
     from rookery.pool.processes.one_task import Task
@@ -77,6 +79,8 @@ class Member:
             self.replies, self._their_replies = map(made.enter_context, socket.socketpair())
             self._page_fd = _page()
             made.callback(os.close, self._page_fd)
+            self._claims = Claims()
+            made.callback(self._claims.close)
             self.page = mmap.mmap(self._page_fd, wire.PAGE_SIZE)
             made.pop_all()
         self.tasks.setblocking(False)
@@ -88,13 +92,14 @@ class Member:
         self.state = next_state(self.state, event)
 
     @property
-    def ends(self) -> tuple[int, int, int]:
+    def ends(self) -> tuple[int, ...]:
         """The descriptors that the worker is started with."""
-        return self.taken.fileno(), self._their_replies.fileno(), self._page_fd
+        return self.taken.fileno(), self._their_replies.fileno(), self._page_fd, self._claims.theirs.fileno()
 
     def is_given(self) -> None:
         """The worker has its ends; what is not needed here is closed."""
         self._their_replies.close()
+        self._claims.theirs.close()
         if self._page_fd >= 0:
             os.close(self._page_fd)
             self._page_fd = -1
@@ -129,6 +134,30 @@ class Member:
             self.sent[task.number] = task
             return True
         return self._send_more(task, lender, flags)
+
+    def takes_with_others(self, task: Task) -> bool:
+        """Whether it may travel in a packet with others."""
+        return task.loan is None and task.function in self.known
+
+    def send_several(self, tasks: Sequence[Task], flags: int) -> bool:
+        """Give it all of these in one packet, or none: then False. See takes_with_others()."""
+        packet = self._claims.number([task.number for task in tasks], self.sent)
+        if not packet:
+            return False
+        pack = wire.TASK.pack
+        parts = [pack(packet, len(tasks), wire.SEVERAL, 0)]
+        for task in tasks:
+            parts += (pack(task.number, task.function, flags | task.flags, len(task.payload)), task.payload)
+        try:
+            self.tasks.send(b"".join(parts))
+        except OSError:
+            self._claims.forget(packet)
+            return False
+        for task in tasks:
+            task.member = self
+            self.sent[task.number] = task
+        self._claims.grant(packet)
+        return True
 
     def _send_more(self, task: Task, lender: Lender, flags: int) -> bool:
         """Besides the packet itself the function, or what goes through shared memory."""
@@ -188,17 +217,16 @@ class Member:
 
     def recall(self, lender: Lender) -> list[Task]:
         """Take back what it has not read yet, oldest first. The kernel decides who gets each."""
+        numbers: list[int] = []
+        with suppress(OSError):  # nothing is there
+            while packet := self.taken.recv(wire.TASK.size, socket.MSG_DONTWAIT):
+                number, _, flags, _ = wire.TASK.unpack(packet)
+                numbers += self._claims.forget(number) if flags & wire.SEVERAL else (number,)
         found = []
-        while True:
-            try:
-                packet = self.taken.recv(wire.TASK.size, socket.MSG_DONTWAIT)
-            except OSError:
-                break
-            if not packet:
-                break
-            task = self.sent.pop(wire.TASK.unpack(packet)[0], None)
+        for number in (*self._claims.take_back(), *numbers):
+            task = self.sent.pop(number, None)
             if task is not None:
-                self._withdraw(task, self.holds.pop(task.number, []), lender)
+                self._withdraw(task, self.holds.pop(number, []), lender)
                 task.member = None
                 found.append(task)
         return found
@@ -207,10 +235,11 @@ class Member:
         """Let it end when it has done what it was given."""
         self.tasks.close()
         self.taken.close()
+        self._claims.close()
 
     def leave_to_parent(self) -> None:
         """In a forked copy of the process: close our copies. Nothing is said to anybody."""
-        for one in (self.tasks, self.taken, self.replies):
+        for one in (self.tasks, self.taken, self.replies, self._claims):
             one.close()
 
     def close(self) -> None:
@@ -218,7 +247,7 @@ class Member:
         if self.is_open:
             self.is_open = False
             self.is_given()
-            for one in (self.tasks, self.taken, self.replies):
+            for one in (self.tasks, self.taken, self.replies, self._claims):
                 one.close()
             self.page.close()
             while self.fds:

@@ -1,6 +1,7 @@
 """What parent and worker of a process pool say to each other. Both are of one version: they are copies of one program.
 
-    parent --packet (SOCK_SEQPACKET)--> worker      one task each; the parent can take back what was not read yet
+    parent --packet (SOCK_SEQPACKET)--> worker      a task, or several tiny ones; what was not read can be taken back
+    parent --bytes (SOCK_STREAM)------> worker      which of several may still be begun; see claims.py
     parent <--frames (SOCK_STREAM)----- worker      results, errors, progress, ready, what was lent and is released
     parent --frames (the same)--------> worker      what is lent (a descriptor each), what is released
     parent <--page (shared memory)----- worker      "task N began at T": read when a limit or a question asks for it
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TASK = struct.Struct("<QIBxxxI")
-"""number, function, flags, bytes of the pickled function that follow the header (0: the worker knows it)"""
+"""number, function, flags, bytes of the pickled function that follow the header (0: the worker knows it)
+
+With SEVERAL: the packet's number, how many tasks, flags, 0; then for each of them such a header, in which the bytes are
+those of its payload, and the payload."""
 BESIDE = 1
 """The payload is in a segment; what follows is a SEGMENT and its OFFSETs."""
 FUNCTION_BESIDE = 2
 """The pickled function is in a segment; in its place is a SEGMENT with one OFFSET."""
 SAYS_BEGUN = 4
 """Somebody listens for the task's beginning."""
+SEVERAL = 8
+"""The packet has several tasks, all of functions that the worker knows."""
+REVOKED = 0x80
+"""On the stream of claims, with a packet's number: the rest of its tasks was taken back."""
 
 FRAME = struct.Struct("<QIIdd")
 """number, kind, bytes that follow, moment of beginning, moment of the end"""
