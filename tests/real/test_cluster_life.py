@@ -13,6 +13,7 @@ import sys
 import pytest
 from clusters import APPS, cluster, connecting, get, kinds, until
 from strict_client import StrictClient
+from talking import Talk
 
 from capabilities import DEADLINE, needs_linux
 from rookery import BindFailed
@@ -126,7 +127,7 @@ async def test_who_is_too_much_is_replaced(options, path, why):
 
 
 async def test_a_request_that_takes_too_long():
-    async with cluster(request_timeout=0.5) as made:
+    async with cluster(request_timeout=1.0) as made:
         status, body = await get(made.addresses[0], "/forever")
         assert (status, body) == (504, b"the request took too long\n")
         assert (await get(made.addresses[0]))[0] == 200
@@ -185,13 +186,32 @@ async def test_status_counts():
         assert (await waiting)[0] == 200
         status = await until(lambda: (now := made.status()).requests == 24 and now.in_flight == 0 and now, "all")
         assert status.errors == 2
-        assert 0.15 < status.latency["p99"] < 5
-        assert status.latency["p50"] < 0.15
+        assert 0.15 < status.latency["p99"] < DEADLINE
+        assert status.latency["p50"] < status.latency["p99"]
         await until(lambda: all(row.memory and row.cpu is not None for row in made.status().workers), "samples")
         await made.reload()
         assert made.status().requests == 24
         assert all(row.requests == 0 for row in made.status().workers)
         assert made.status().to_dict()["workers"][0]["slot"] == 0
+
+
+async def test_of_many_requests_each_one_and_each_failure_is_counted():
+    """Although only some of them are looked at closely."""
+
+    async def ask_often(address):
+        reader, writer = await asyncio.open_connection(*address.rsplit(":", 1))
+        for number in range(40):
+            path = b"/wrong" if number % 10 == 9 else b"/"
+            writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+        writer.close()
+
+    async with cluster() as made:
+        await asyncio.gather(*(ask_often(made.addresses[0]) for _ in range(40)))
+        status = await until(lambda: (now := made.status()).requests == 1600 and now.in_flight == 0 and now, "all")
+        assert status.errors == 160
+        assert status.latency["p50"] > 0
 
 
 async def test_messages_and_broadcast():
@@ -209,9 +229,9 @@ async def test_messages_and_broadcast():
 async def test_who_reads_no_messages_does_not_hold_up_the_others():
     async with cluster() as made:
         assert await made.broadcast({"type": "news", "text": "x" * 100_000}) == 2
-        for _ in range(8):
-            heard = await made.broadcast({"type": "news", "text": "x" * 100_000})
-        assert heard == 0
+        async with asyncio.timeout(2 * DEADLINE):
+            while await made.broadcast({"type": "news", "text": "x" * 100_000}):
+                pass  # there is still room for it
         assert (await get(made.addresses[0]))[0] == 200
 
 
@@ -286,7 +306,7 @@ async def test_the_app_is_asked_whether_it_is_well():
 PARENT = """
 import asyncio, sys, rookery
 async def main():
-    cluster = rookery.Cluster("web:app", bind="127.0.0.1:0", workers=2, cwd=sys.argv[1], linger=0.2, settle=0.1)
+    cluster = rookery.Cluster("web:app", bind="127.0.0.1:0", workers=2, cwd=sys.argv[1], linger=2.0, settle=0.1)
     task = asyncio.ensure_future(cluster.serve())
     shown = None
     while not task.done():
@@ -344,10 +364,13 @@ async def test_signals_to_the_program():
             _, before = await line_of(
                 parent, lambda rows, old=before: len(rows) == 2 and not set(map(int, rows)) & {*old}
             )
-        slow = asyncio.ensure_future(get(address, "/slow"))
-        await asyncio.sleep(0.1)  # it is under way
-        parent.send_signal(signal.SIGTERM)
-        assert (await slow)[0] == 200
+        host, _, port = address.rpartition(":")
+        async with Talk(None, address=(host, int(port))) as talk:
+            talk.send("/")
+            await talk.answer()
+            talk.send("/slow")
+            parent.send_signal(signal.SIGTERM)
+            assert "200 ok" in (await talk.answer())[0]
         assert await asyncio.wait_for(parent.wait(), DEADLINE) == 0
 
 

@@ -7,7 +7,6 @@ was silent for ``linger`` seconds, never at once: a client may have sent already
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import os
 import signal
@@ -18,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from rookery.cluster import contract, here, stats
-from rookery.cluster.runner import checked
-from rookery.cluster.runner.measured import Measured
+from rookery.cluster.runner import checked, failures
+from rookery.cluster.runner.measured import CLOSE, Measured
+from rookery.cluster.runner.sampling import Sampling
 from rookery.cluster.runner.source import source_of
+from rookery.cluster.runner.streams import end_streams
 from rookery.cluster.runner.wsgi import WsgiApp
 
 if TYPE_CHECKING:
@@ -52,8 +53,12 @@ def serve(app: Any, orders: Orders, *, kind: str) -> None:
         from uvicorn.middleware.asgi2 import ASGI2Middleware  # noqa: PLC0415
 
         app = ASGI2Middleware(app)
-    measured = Measured(app, page.words, request_timeout=orders.request_timeout)
-    config = uvicorn.Config(measured, interface="asgi3", **options)
+    config = uvicorn.Config(app, interface="asgi3", **options)
+    config.load()
+    plain = config.loaded_app
+    measured = Measured(plain, page.words, request_timeout=orders.request_timeout)
+    measured.counts_failures = not failures.count(config.http_protocol_class, measured.failed)
+    config.loaded_app = measured  # what websockets begin with
     server = DrainingServer(
         config, measured, page.words, source_of(orders, page.words), orders, is_threaded=kind == "wsgi"
     )
@@ -84,6 +89,8 @@ class DrainingServer(uvicorn.Server):
         self._source = source
         self._orders = orders
         self._is_threaded = is_threaded
+        is_thorough = orders.request_timeout is not None or measured.counts_failures
+        self._sampling = Sampling(measured.app, measured, always=is_thorough)
         self._told: asyncio.Event
         self._ticks = 0
 
@@ -102,7 +109,6 @@ class DrainingServer(uvicorn.Server):
 
     async def _serve_until_told(self) -> None:
         config = self.config
-        config.load()
         self.lifespan = config.lifespan_class(config)
         await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -129,19 +135,21 @@ class DrainingServer(uvicorn.Server):
     def _protocol(self) -> Callable[[], asyncio.Protocol]:
         """What makes a protocol for each connection."""
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return functools.partial(
-            make,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-            _loop=asyncio.get_running_loop(),
-        )
+        config, state, begin = self.config, self.server_state, self._sampling.begin
+        app_state, loop = self.lifespan.state, asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            made = make(config=config, server_state=state, app_state=app_state, _loop=loop)
+            begin(made)
+            return made
+
+        return protocol
 
     async def _beat(self) -> None:
         """The loop turns: say so, and do what is to be done now and then."""
         while True:
             self._count()
-            self._measured.look(self._scopes)
+            self._measured.look(lambda: [cycle.scope for cycle in self._cycles()])
             if self._measured.has_timed_out and self._is_threaded:
                 self._words[stats.FLAGS] |= stats.WANTS_REPLACEMENT  # its thread goes on for ever, perhaps
             self._ticks += 1
@@ -155,11 +163,12 @@ class DrainingServer(uvicorn.Server):
         words[stats.CONNECTIONS] = len(state.connections)
         words[stats.IN_FLIGHT] = max(0, len(state.tasks) - len(self._measured.sessions))
         self._measured.turn(state.total_requests)
+        self._sampling.turn(state.connections, state.total_requests)
 
-    def _scopes(self) -> list[Any]:
-        """Of all requests that are not answered yet."""
+    def _cycles(self) -> list[Any]:
+        """All requests that are not answered yet, as uvicorn has them."""
         cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
-        return [cycle.scope for cycle in cycles if cycle is not None and not cycle.response_complete]
+        return [cycle for cycle in cycles if cycle is not None and not cycle.response_complete]
 
     @property
     def lifespan_is_up(self) -> bool:
@@ -172,6 +181,11 @@ class DrainingServer(uvicorn.Server):
         began = loop.time()
         self._words[stats.FLAGS] |= stats.IS_DRAINING
         self._measured.drain()
+        self._sampling.all(self.server_state.connections)
+        for cycle in self._cycles():
+            if not cycle.response_started:  # it may have begun without anybody around it
+                cycle.keep_alive = False
+                cycle.scope["headers"].append(CLOSE)
         await self._source.stop()
         here.begin_drain()
         # A connection in the middle of its TLS handshake is in no list yet.
@@ -186,7 +200,8 @@ class DrainingServer(uvicorn.Server):
                     connection.shutdown()
             if not has_ended and now - began >= linger:
                 has_ended = True
-                await self._measured.end_endless(self._scopes())
+                await self._measured.end_endless([cycle.scope for cycle in self._cycles()])
+                await end_streams(self._cycles(), tuple(self.server_state.tasks))
             if not self.server_state.connections and not self.server_state.tasks and now - began >= least:
                 return
             await asyncio.sleep(_LOOK)
