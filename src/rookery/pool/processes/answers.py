@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
+from contextlib import suppress
 from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rookery._base import descriptors
 from rookery.errors import ResultNotSent, RookeryError
 from rookery.pool.processes import wire
 from rookery.pool.processes.dispatch import Dispatch
@@ -37,11 +36,9 @@ class Answers(Dispatch):
             if not member.is_open:
                 return False
             try:
-                data, fds, _ = descriptors.receive(member.replies, wire.READ, 1)
+                data = member.replies.recv(wire.READ)
             except (BlockingIOError, ConnectionError):
                 return False
-            if fds:
-                member.fds.extend(fds)
             if not data:
                 member.is_at_end = True
                 return False
@@ -137,9 +134,7 @@ class Answers(Dispatch):
             member.give_back()
             number, size, offsets = wire.parts_of(payload)
             try:
-                if not member.fds:
-                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # so it did not get through
-                payload = member.borrower.take(member.borrower.borrow(number, member.fds.popleft(), size), offsets)
+                payload = member.borrower.take(member.borrower.borrow(number, member.descriptor(), size), offsets)
             except (RookeryError, OSError) as error:
                 kind, payload = wire.LOST, ResultNotSent("the result does not get here", why=str(error))
                 payload.__cause__ = error
@@ -148,8 +143,9 @@ class Answers(Dispatch):
 
     def _drop(self, member: Member, kind: int) -> None:
         """An answer that nobody waits for any more."""
-        if kind == wire.RESULT_BESIDE and member.fds:
-            os.close(member.fds.popleft())
+        if kind == wire.RESULT_BESIDE:
+            with suppress(OSError):
+                os.close(member.descriptor())
 
     def _other(
         self, member: Member, number: int, kind: int, payload: memoryview, began: float, answers: list[Answer]

@@ -98,8 +98,8 @@ class Desk:
             return
         where = wire.described(loan.number, loan.size, loan.offsets)
         frame = wire.FRAME.pack(number, wire.RESULT_BESIDE, len(where), began, ended) + where
-        sent = descriptors.send(self.replies, frame, [loan.fd])
-        self.replies.sendall(frame[sent:])
+        descriptors.send(self.claims, b"\0", [loan.fd])
+        self.replies.sendall(frame)
         self.lender.sent(loan.number)
 
     def report(self, value: Any) -> None:

@@ -6,14 +6,20 @@ their place. So the kernel decides who gets each, as it does for whole packets.
 
     parent --packet: tasks 7 8 9-->   bytes: 5 5 5     worker takes one: it has 7
     parent takes what is left: 5 5, so 8 and 9 are its own again, and puts the mark 5|REVOKED there
+
+The other way come the descriptors of results in shared memory: the frames themselves are read without looking for any,
+which takes half the time.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from rookery._base import descriptors
 from rookery.pool.processes.wire import REVOKED
 
 if TYPE_CHECKING:
@@ -85,6 +91,18 @@ class Claims:
             with suppress(OSError):
                 self._ours.send(bytes(marks))
         return found
+
+    def descriptor(self) -> int:
+        """The next one that the worker has sent. Raises OSError where it did not get through."""
+        _, fds, _ = descriptors.receive(self._ours, 1, 1)
+        if not fds:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return fds[0]
+
+    def end(self) -> None:
+        """There is no packet after those that the worker has."""
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Let go of all ends; a second time: nothing."""

@@ -118,7 +118,9 @@ class Dispatch:
         room = self._window
         if self.max_tasks is not None:
             room = min(room, self.max_tasks - member.done)
-        if room >= _MANY:
+        if not len(queue):
+            pass
+        elif room >= _MANY:
             self._fill_up(member, room)
         else:
             while len(sent) < room:
@@ -330,7 +332,8 @@ class Dispatch:
         """So many of those in hand have been told to their futures."""
         with self.lock:
             self.in_hand -= count
-            self.check_drained()
+            if not (self.pending or self.in_hand):
+                self.hooks.is_drained()
 
 
 def not_sent(what: str, error: BaseException) -> TaskNotSent:

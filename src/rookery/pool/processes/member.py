@@ -6,7 +6,6 @@ import fcntl
 import mmap
 import os
 import socket
-from collections import deque
 from contextlib import ExitStack, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -58,7 +57,6 @@ class Member:
         self.holds: dict[int, list[int]] = {}
         self.borrower = Borrower()
         self.rest = b""
-        self.fds: deque[int] = deque()
         self.done = 0
         self.errors = 0
         self.errors_in_row = 0
@@ -204,6 +202,10 @@ class Member:
         descriptors.send(self.replies, wire.FRAME.pack(loan.number, wire.LENT, 0, 0.0, 0.0), [loan.fd])
         return loan.number
 
+    def descriptor(self) -> int:
+        """The one that belongs to the result in shared memory that was just read. Raises OSError."""
+        return self._claims.descriptor()
+
     def give_back(self) -> None:
         """Tell the worker of its segments that nothing here refers to any more."""
         for number in self.borrower.released():
@@ -235,7 +237,7 @@ class Member:
         """Let it end when it has done what it was given."""
         self.tasks.close()
         self.taken.close()
-        self._claims.close()
+        self._claims.end()
 
     def leave_to_parent(self) -> None:
         """In a forked copy of the process: close our copies. Nothing is said to anybody."""
@@ -250,8 +252,6 @@ class Member:
             for one in (self.tasks, self.taken, self.replies, self._claims):
                 one.close()
             self.page.close()
-            while self.fds:
-                os.close(self.fds.popleft())
 
 
 def _page() -> int:

@@ -2,6 +2,7 @@
 
     parent --packet (SOCK_SEQPACKET)--> worker      a task, or several tiny ones; what was not read can be taken back
     parent --bytes (SOCK_STREAM)------> worker      which of several may still be begun; see claims.py
+    parent <--descriptors (the same)--- worker      of results in shared memory, each ahead of its frame
     parent <--frames (SOCK_STREAM)----- worker      results, errors, progress, ready, what was lent and is released
     parent --frames (the same)--------> worker      what is lent (a descriptor each), what is released
     parent <--page (shared memory)----- worker      "task N began at T": read when a limit or a question asks for it
@@ -39,12 +40,12 @@ KINDS = 11
 """More than these there are not on the wire: who says a larger one writes something else into our connection."""
 RESULT, ERROR, RESULT_BESIDE, PROGRESS, BEGUN, READY, START_FAILED, RELEASED, LENT, WITHDRAWN, UNKNOWN = range(1, 12)
 VALUE, NEWS, LOST = range(12, 15)
-"""RESULT_BESIDE and LENT come with the descriptor of a segment. RELEASED, LENT and WITHDRAWN: the number is that of a
-loan, which nobody refers to any more, which is about to be needed, which will not be needed after all. READY and
-START_FAILED belong to no task. ERROR has the moment of the end 0 where the task did not begin: its arguments could not
-be unpickled. UNKNOWN: the worker does not know the task's function any more. VALUE, NEWS and LOST are on no wire: the
-result and the progress of a script's task, which are values already (the payload of its ERROR is an exception), and the
-end of a task that no worker tells, whose payload is an exception too."""
+"""LENT comes with the descriptor of a segment, that of RESULT_BESIDE by the stream of claims. RELEASED, LENT and
+WITHDRAWN: the number is that of a loan, which nobody refers to any more, which is about to be needed, which will not
+be needed after all. READY and START_FAILED belong to no task. ERROR has the moment of the end 0 where the task did
+not begin: its arguments could not be unpickled. UNKNOWN: the worker does not know the task's function any more.
+VALUE, NEWS and LOST are on no wire: the result and the progress of a script's task, which are values already (the
+payload of its ERROR is an exception), and the end of a task that no worker tells, whose payload is an exception too."""
 
 SEGMENT = struct.Struct("<QQI")
 """number, size, how many parts"""
