@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+JOBS   ?= 3
 
 .PHONY: demo test check lint types layers unit docs soak bench clean help
 
@@ -26,8 +27,8 @@ types: $(STAMP)  ## mypy --strict
 layers: $(STAMP) ## the import rules
 	$(BIN)/lint-imports
 
-unit: $(STAMP)   ## the tests
-	$(BIN)/python -m pytest $(ARGS)
+unit: $(STAMP)   ## the tests, three at a time, for they wait a lot; ARGS=tests/pure for some, JOBS=0 for one after another
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 docs: $(STAMP)   ## write the reference pages anew, from the commands and keys
 	$(BIN)/python scripts/docs/reference.py

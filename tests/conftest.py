@@ -6,13 +6,34 @@ row of capabilities.MAY_BE_MISSING.
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import capabilities
 
+# How long an example takes says more of the machine than of what it shows.
+settings.register_profile("rookery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rookery")
+
 _skipped: list[tuple[str, str]] = []
+
+
+def pytest_configure():
+    """Who is run in the background of a script ignores some signals, and so would all that tests start."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """What collection made stays: some hundred thousand objects that the garbage collector need not look at again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report):

@@ -20,8 +20,8 @@ def cluster(app="web:app", **options):
         "bind": "127.0.0.1:0",
         "workers": 2,
         "cwd": APPS,
-        "linger": 0.3,
-        "settle": 0.5,
+        "linger": 2.0,  # a client that is busy beside us gets its turn within
+        "settle": 0.1,
         "policy": QUICK,
     } | options
     made = Cluster(app, on_event=events.append, **options)

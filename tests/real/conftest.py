@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,7 +162,8 @@ class Rook:
             self.kill(pid)
         wait_until(lambda: self._reap() <= self._strangers, DEADLINE, "the end of all that came back to us")
         for name in os.listdir(run) if os.path.isdir(run) else ():
-            os.unlink(os.path.join(run, name))
+            path = os.path.join(run, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
         with suppress(OSError):
             os.rmdir(run)
 
@@ -173,6 +175,15 @@ def rook(tmp_path, request):
     runner.end()
     if getattr(request.node, "rep_call", None) is not None and request.node.rep_call.failed:
         print(f"--- manager.log\n{runner.manager_log[-6000:]}")
+
+
+@pytest.fixture(scope="module")
+def lasting_rook(tmp_path_factory):
+    """One home for all tests of a module that only look: what runs in it is the same afterwards."""
+    folder = tmp_path_factory.mktemp("lasting")
+    runner = Rook(folder, folder / "home")
+    yield runner
+    runner.end()
 
 
 @pytest.hookimpl(hookwrapper=True)

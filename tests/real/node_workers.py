@@ -117,7 +117,7 @@ class NodeWorkers:
     def __init__(self, app, *, sockets=None, env=None, args=(), **settings):
         kind, app = kind_of(app, "node")
         self.sockets = sockets or [tcp()]
-        settings = {"linger": 0.5, "drain_timeout": 8.0, "graceful_timeout": 3.0, **settings}
+        settings = {"linger": 1.0, "drain_timeout": 8.0, "graceful_timeout": 3.0, **settings}
         args = tuple(map(str, args))
         self.recipe = Recipe(Settings(app, (), 1, kind=kind, args=args, **settings), app, "node", env=env or {})
         self._workers = []

@@ -27,6 +27,8 @@ LIMIT = 0.02
 
 
 class PaperPlumbing:
+    page = None
+
     def __init__(self, make_spec):
         self.make_spec = make_spec
 
@@ -41,12 +43,8 @@ class PaperPlumbing:
 
 
 class PaperOutfitter:
-    def __init__(self):
-        self.given = {}
-
-    def outfit(self, unit, make_spec, **_):
-        self.given[unit] = PaperPlumbing(make_spec)
-        return self.given[unit]
+    def outfit(self, wants):
+        return PaperPlumbing(wants.make_spec)
 
 
 class PaperCollector:
@@ -132,6 +130,7 @@ class Served:
         self.apps = AppManager(
             FakeSpawner(),
             outfitter := PaperOutfitter(),
+            keep=None,
             scope="0badcafe",
             clock=clock,
             log_folder="/logs",

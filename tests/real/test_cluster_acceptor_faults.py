@@ -206,7 +206,7 @@ async def test_reloads_fail_no_request(balance):
                 await asyncio.sleep(0.03)
                 served.append(await client.ask())
 
-    async with running(balance) as cluster:
+    async with running(balance, linger=2.0) as cluster:
         address = cluster.addresses[0]
         load = [asyncio.ensure_future(work(address)) for work in (keeps, keeps, fresh, fresh, lags, lags)]
         for _ in range(5):

@@ -20,7 +20,7 @@ APP = PROGRAMS / "cluster_app.js"
 
 
 def cluster(app=APP, **options):
-    options = {"bind": "127.0.0.1:0", "workers": 2, "linger": 0.3, "drain_timeout": 5, "settle": 0.6, **options}
+    options = {"bind": "127.0.0.1:0", "workers": 2, "linger": 1.0, "drain_timeout": 5, "settle": 0.1, **options}
     return Cluster(app, **options)
 
 
@@ -57,7 +57,8 @@ async def test_reloads_under_load_fail_no_request(balance):
     ("how", "why"), [("throws", "the new code is broken"), ("silent", "not ready within"), ("soon", "3")]
 )
 async def test_new_code_that_fails_leaves_the_old_workers_serving(how, why):
-    async with cluster(start_timeout=1.5) as running:
+    patience = {"silent": {"start_timeout": 3.0}, "soon": {"settle": 1.5}}.get(how, {})
+    async with cluster(**patience) as running:
         before = {row.pid for row in running.status().workers}
         with pytest.raises(ReloadFailed, match=why):
             await running.reload(env={"BROKEN": how})
@@ -109,4 +110,4 @@ async def test_messages_and_numbers():
         await until(lambda: sum(row.requests for row in running.status().workers) == 5, "five requests")
         rows = running.status().workers
         assert sum(row.errors for row in rows) == 0
-        assert max(row.latency.get("p99", 0) for row in rows) < 1
+        assert 0 < max(row.latency.get("p99", 0) for row in rows) < DEADLINE

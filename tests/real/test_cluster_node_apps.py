@@ -141,9 +141,8 @@ async def test_the_numbers_of_a_worker():
             numbers = worker.page.read()
             assert (numbers.errors, numbers.connections, numbers.accepted) == (1, 2, 25)
             assert sum(numbers.histogram) == 23
-            assert numbers.percentile(0.5) < 0.1
-            assert 0.28 < numbers.percentile(0.99) < 0.6
-            assert 0.3 < numbers.latency < 2
+            assert numbers.percentile(0.5) < numbers.percentile(0.99)
+            assert 0.28 < numbers.percentile(0.99) <= 1.1 * numbers.latency < DEADLINE
             before = numbers.heartbeat
             await worker.until(lambda: worker.page.read().heartbeat > before)
         # Who goes away without an answer is in flight no more.

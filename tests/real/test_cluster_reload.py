@@ -91,7 +91,7 @@ async def test_over_tls(certificate):
         pytest.param("import", {}, "this version is broken", id="cannot be imported"),
         pytest.param("startup", {}, "no database", id="its startup fails"),
         pytest.param("never ready", {"start_timeout": 1.0}, "waiting for the database", id="never ready"),
-        pytest.param("crash after ready", {}, "exited with code 7", id="crashes right after ready"),
+        pytest.param("crash after ready", {"settle": 1.5}, "exited with code 7", id="crashes right after ready"),
     ],
 )
 async def test_a_version_that_does_not_work(fault, options, why):

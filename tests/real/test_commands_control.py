@@ -29,11 +29,20 @@ command = ["/bin/sleep", "1000"]
 """
 
 
-@pytest.fixture
-def shop(rook, tmp_path):
-    (tmp_path / "rook.toml").write_text(FILE)
+def open_shop(rook):
+    (rook.folder / "rook.toml").write_text(FILE)
     rook.ok("start", "rook.toml", "--wait", "started")
     return rook
+
+
+@pytest.fixture
+def shop(rook):
+    return open_shop(rook)
+
+
+@pytest.fixture(scope="module")
+def lasting_shop(lasting_rook):
+    return open_shop(lasting_rook)
 
 
 # -- scale ----------------------------------------------------------------------------------------------------------
@@ -382,11 +391,17 @@ def test_what_is_no_longer_in_the_file(shop, tmp_path):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_mistakes(shop, words, code, said):
-    ran = shop(*words)
+def test_mistakes(lasting_shop, words, code, said):
+    before = lasting_shop.rows()
+    ran = lasting_shop(*words)
     assert ran.code == code, ran
     assert said in ran.err
     assert ran.out == ""
+    assert unmoved(lasting_shop.rows()) == unmoved(before)
+
+
+def unmoved(rows):
+    return [(row["name"], row["index"], row["pid"], row["restarts"], row["state"]) for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -48,14 +48,23 @@ SELECTORS = {
 }
 
 
-@pytest.fixture
-def shop(rook, tmp_path):
-    (tmp_path / "rook.toml").write_text(FILE)
-    (tmp_path / "some.toml").write_text(SOME)
-    (tmp_path / "none.toml").write_text('[apps.unknown]\ncommand = ["x"]\n')
-    (tmp_path / "empty.toml").write_text("")
+def open_shop(rook):
+    (rook.folder / "rook.toml").write_text(FILE)
+    (rook.folder / "some.toml").write_text(SOME)
+    (rook.folder / "none.toml").write_text('[apps.unknown]\ncommand = ["x"]\n')
+    (rook.folder / "empty.toml").write_text("")
     rook.ok("start", "rook.toml", "--wait", "started")
     return rook
+
+
+@pytest.fixture
+def shop(rook):
+    return open_shop(rook)
+
+
+@pytest.fixture(scope="module")
+def lasting_shop(lasting_rook):
+    return open_shop(lasting_rook)
 
 
 def names(rows):
@@ -63,7 +72,8 @@ def names(rows):
 
 
 @pytest.mark.parametrize(("words", "meant"), SELECTORS.values(), ids=SELECTORS)
-def test_looking(shop, words, meant):
+def test_looking(lasting_shop, words, meant):
+    shop = lasting_shop
     assert names(shop.json("list", *words)) == meant
     assert names(detail["row"] for detail in shop.json("show", *words)) == meant
     assert names(shop.json("env", *words)) == meant
@@ -99,7 +109,8 @@ def test_acting(shop, words, meant):
 @pytest.mark.parametrize(
     "command", ["list", "show", "logs", "env", "wait", "stop", "restart", "delete", "reset", "flush"]
 )
-def test_files_that_name_nothing(shop, command):
+def test_files_that_name_nothing(lasting_shop, command):
+    shop = lasting_shop
     assert shop(command, "none.toml").code == 3
     ran = shop(command, "empty.toml")
     assert (ran.code, "there are no apps in it" in ran.err) == (2, True)

@@ -227,7 +227,9 @@ def test_who_does_not_read_his_stream_is_cut(path):
         assert is_served(path)
 
 
-def test_streams_and_idlers_do_not_keep_a_server_that_leaves(path):
+def test_streams_and_idlers_do_not_keep_a_server_that_leaves(path, monkeypatch):
+    for limit in ("HEADER_WITHIN", "BODY_WITHIN"):
+        monkeypatch.setattr(guard, limit, 10 * DEADLINE)
     served = Served(path)
     with ExitStack() as stack:
         with served:
@@ -242,11 +244,9 @@ def test_streams_and_idlers_do_not_keep_a_server_that_leaves(path):
                 served.call(lambda: served.apps.events.add("manager", reason="x" * 20_000))
             idlers = [stack.enter_context(Peer(path, sent)) for sent in (b"", HALF, LATE)]
             wait_until(lambda: served.connections == 7, DEADLINE, "all of them")
-            began = time.monotonic()
             served.leave()
             served._thread.join(DEADLINE)
-            took = time.monotonic() - began
-        assert took < 1.5, "requests that nobody works on are not waited for"
+            assert not served._thread.is_alive(), "requests that nobody works on are waited for"
         assert all(stream.read().endswith(b"0\r\n\r\n") for stream in streams)
         assert all(idler.read() == b"" for idler in idlers)
         stalled.read()

@@ -18,12 +18,12 @@ SOAK = Path(__file__).parents[2] / "scripts" / "soak" / "soak.py"
 
 @pytest.mark.skipif(not SOAK.exists(), reason="the scripts are not here")
 def test_soak(rook, tmp_path):
-    seconds = 8
+    seconds = 5
     environ = {**rook.environ, "TMPDIR": str(tmp_path), "ROOK": os.path.join(os.path.dirname(sys.executable), "rook")}
     command = [sys.executable, str(SOAK), "--seconds", str(seconds), "--seed", "3"]
     try:
         ran = subprocess.run(
-            command, env=environ, capture_output=True, text=True, check=False, timeout=seconds + DEADLINE
+            command, env=environ, capture_output=True, text=True, check=False, timeout=seconds + 2 * DEADLINE
         )
     finally:
         for home in tmp_path.glob("rookery-soak-*/home"):

@@ -36,7 +36,7 @@ def test_same_pids_no_failed_request_no_lost_line(rook, server, tmp_path):
         wait_until(lambda: load.count > asked + 30, DEADLINE, "more requests")
         wait_until(lambda: len(rook.log("counter")) > written + 200, DEADLINE, "more lines")
     print(f"the next manager answered after {back * 1000:.0f} ms")
-    assert back < 5, f"the next manager took {back:.3f} s"
+    assert back < DEADLINE / 2, f"the next manager took {back:.3f} s"
     assert load.failures == []
     assert load.pids == {web["pid"]}
     assert [row["pid"] for row in rook.rows()] == [counter["pid"], web["pid"]]

@@ -94,7 +94,7 @@ async def test_a_worker_that_ended_with_its_server_is_reaped():
 
 
 async def test_a_server_that_does_not_answer_is_replaced(without):
-    async with Grown(answer_timeout=2.0) as grown:
+    async with Grown(answer_timeout=1.5) as grown:
         old = await grown.start("greets")
         await old.hear()
         server = signal_server(grown, signal.SIGSTOP)

@@ -292,7 +292,7 @@ if asyncio.run(main()) is None:
 
 
 async def test_input_for_who_never_reads_does_not_hold_up_the_end():
-    async with spawn("sleep", "1000", stdin=PIPE, graceful_timeout=0.05) as child:
+    async with spawn("sleep", "1000", stdin=PIPE, graceful_timeout=0.5) as child:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(child.stdin.write("x" * 5_000_000), 0.1)
     assert child.returncode == -signal.SIGTERM
@@ -308,11 +308,11 @@ async def test_who_closes_his_output_early_is_waited_for():
 
 async def test_a_slow_reader_is_not_the_childs_silence():
     count = 0
-    async with spawn("seq", "200000", buffer=65536, idle_timeout=0.2) as child:
+    async with spawn("seq", "200000", buffer=65536, idle_timeout=0.5) as child:
         async for _ in child.stdout:
             count += 1
             if count == 1000:
-                await asyncio.sleep(0.8)
+                await asyncio.sleep(1.0)
         result = await child.result()
     assert (count, result.timed_out) == (200_000, None)
 

@@ -56,7 +56,7 @@ async def test_limits_that_hold_where_nothing_is_said():
             await manager.run("sleep", "60", id="slow")
         assert (manager.get("slow").status, manager.get("slow").reason) == ("killed", "its time was over")
         with pytest.raises(OutputLimit):
-            await manager.shell("yes", id="loud")
+            await manager.shell("yes", id="loud", timeout=None)
         assert (manager.get("loud").status, manager.get("loud").reason) == ("killed", "it wrote too much")
         assert (await manager.run("sleep", "0.5", timeout=None)).ok
     assert (ProcessManager()._limits()) == {"timeout": 30.0, "max_output": 1_000_000}

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from capabilities import DEADLINE
 from rookery import CAPTURE, DISCARD, PIPE, STDOUT, errors, run, run_sync, shell, shell_sync, spawn, tee
 from rookery._os import kernel
 from rookery.process.reaper import TABLE
@@ -151,8 +152,8 @@ async def test_an_input_that_fails_ends_the_child_and_is_raised():
 
 
 async def test_the_time_limit_takes_the_whole_tree():
-    with pytest.raises(errors.TimedOut, match=r"time limit of 0\.2 s") as caught:
-        await shell("sleep 1000 & echo $!; wait", timeout=0.2)
+    with pytest.raises(errors.TimedOut, match=r"time limit of 1 s") as caught:
+        await shell("sleep 1000 & echo $!; wait", timeout=1.0)
     result = caught.value.result
     assert (result.timed_out, result.signal, result.ok) == ("timeout", "SIGTERM", False)
     assert not kernel.is_alive(int(result.stdout))
@@ -160,7 +161,7 @@ async def test_the_time_limit_takes_the_whole_tree():
 
 async def test_who_ignores_the_polite_signal_is_forced():
     with pytest.raises(errors.TimedOut) as caught:
-        await shell("trap '' TERM; while :; do sleep 0.01; done", timeout=0.2, graceful_timeout=0.1)
+        await shell("trap '' TERM; while :; do sleep 0.01; done", timeout=1.0, graceful_timeout=0.1)
     assert (caught.value.result.signal, caught.value.result.is_forced) == ("SIGKILL", True)
 
 
@@ -168,7 +169,7 @@ async def test_silence():
     said = await shell("for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done", idle_timeout=5)
     assert said.stdout.split() == list("123456")
     with pytest.raises(errors.TimedOut, match="without output") as caught:
-        await shell("echo once; exec sleep 1000", idle_timeout=0.3)
+        await shell("echo once; exec sleep 1000", idle_timeout=1.0)
     assert (caught.value.result.timed_out, caught.value.result.stdout) == ("idle_timeout", "once\n")
 
 
@@ -219,17 +220,18 @@ async def test_a_second_cancellation_kills_at_once():
     started = asyncio.Event()
     task = asyncio.ensure_future(
         shell(
-            "trap '' TERM; echo up; while :; do sleep 0.01; done", on_event=lambda event: event.data and started.set()
+            "trap '' TERM; echo up; while :; do sleep 0.01; done",
+            on_event=lambda event: event.data and started.set(),
+            graceful_timeout=10 * DEADLINE,
         )
     )
     await started.wait()
-    began = asyncio.get_running_loop().time()
     task.cancel()
     await asyncio.sleep(0.05)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert asyncio.get_running_loop().time() - began < 4  # not the grace of 5 s
+    async with asyncio.timeout(DEADLINE):
+        with pytest.raises(asyncio.CancelledError):
+            await task
     assert TABLE.alive() == []
 
 

@@ -10,7 +10,7 @@ from rookery.config.selectors import Target, match, parse
 from rookery.control.messages import Event, EventQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from rookery._base.clock import Clock
@@ -47,9 +47,9 @@ class Events:
         self._more.set()
         self._more = asyncio.Event()
 
-    async def changed(self) -> None:
-        """Return when the next event has been added."""
-        await self._more.wait()
+    def changed(self) -> Coroutine[Any, Any, object]:
+        """``await`` it: an event has been added since this was called, which may be before anybody waits."""
+        return self._more.wait()
 
     def kept(self, query: EventQuery) -> list[Event]:
         """The kept events that match, oldest first. Raises UsageError for a selector that cannot be read."""

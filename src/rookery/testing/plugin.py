@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,9 +28,6 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     before = leaks.take()
     yield
     left = leaks.differences(before)
-    if left:
-        gc.collect()  # what only the collector closes is a leak in slow motion, but pytest itself keeps some frames
-        left = leaks.differences(before)
     marker = request.node.get_closest_marker("leaks")
     words = marker.args if marker else ()
     left = [one for one in left if not any(word in one for word in words)]

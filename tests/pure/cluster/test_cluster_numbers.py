@@ -56,11 +56,11 @@ def test_together():
 def test_counting_is_cheap():
     page = Page.make()
     words = page.words
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(10_000):
         words[stats.REQUESTS] += 1
         words[stats.HISTOGRAM + stats.bucket(1234)] += 1
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     page.close()
     assert spent < 1.0  # 0.01 s; a message for each would take 0.2 s
 

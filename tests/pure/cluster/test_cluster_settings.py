@@ -7,8 +7,8 @@ import os
 import pytest
 
 from rookery import Cluster
+from rookery._base.binds import Bind, parse_bind, parse_binds
 from rookery.cluster import settings
-from rookery.cluster.binds import Bind, parse_bind, parse_binds
 from rookery.cluster.target import kind_of
 from rookery.errors import UsageError
 
@@ -118,7 +118,7 @@ def test_more_workers_than_cpus_are_told(monkeypatch, caplog):
         {"ready": "port"},
         {"ready": "http:/x", "kind": "connection"},
         {"name": "a:b"},
-        {"options": {"headers": object()}},
+        {"options": {"headers": {1j}}},
     ],
     ids=str,
 )

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from rookery import BindFailed
-from rookery.cluster.binds import parse_binds
+from rookery._base.binds import parse_binds
 from rookery.cluster.sockets import Listeners, listen
 
 
@@ -116,3 +116,53 @@ def test_own_ports_are_only_known():
     assert made.port_of(3) == 7003
     assert made.addresses(2) == ["127.0.0.1:7000", "127.0.0.1:7001"]
     made.close()
+
+
+def found_of(made):
+    """The sockets of another, copied, for one that takes over."""
+    return {
+        place: [socket.socket(fileno=os.dup(sock.fileno())) for sock in sockets]
+        for place, sockets in made.places().items()
+    }
+
+
+@pytest.mark.parametrize("balance", ["shared", "hash"])
+def test_taken_over_from_another(balance):
+    first = opened("127.0.0.1:0", balance=balance, reuse_port=True)
+    address = first.addresses(2)
+    second = opened("127.0.0.1:0", balance=balance, reuse_port=True, found=found_of(first))
+    assert second.addresses(2) == address
+    first.close()
+    assert socket.create_connection(("127.0.0.1", int(address[0].rpartition(":")[2]))).close() is None
+    second.close()
+
+
+def test_taken_over_by_the_port_that_it_got():
+    first = opened("127.0.0.1:0", reuse_port=True)
+    (address,) = first.addresses(2)
+    second = opened(address, reuse_port=True, found=found_of(first))
+    assert second.addresses(2) == [address]
+    first.close()
+    second.close()
+
+
+def test_what_was_found_and_is_not_wanted_is_closed():
+    first = opened("127.0.0.1:0", reuse_port=True)
+    port = int(first.addresses(2)[0].rpartition(":")[2])
+    second = opened("127.0.0.2:0", found=found_of(first))
+    first.close()
+    second.forget_found()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    second.close()
+
+
+def test_nobody_elses_port_is_joined_unless_that_is_asked_for():
+    first = opened("127.0.0.1:0", reuse_port=True)
+    (address,) = first.addresses(2)
+    with pytest.raises(BindFailed, match="already in use"):
+        opened(address, reuse_port=True)
+    joined = opened(address, reuse_port=True, joins=True)
+    assert joined.addresses(2) == [address]
+    joined.close()
+    first.close()

@@ -31,7 +31,11 @@ def test_a_name_comes_and_goes(place):
 
 
 @pytest.mark.parametrize(
-    "left", [f"[{US[0]}, {US[1] + 1}, 5, 1, 2, {chr(34) * 2}]", "", "[1]", "{}", "half a", '["a",1,1,1,1,""]']
+    "left",
+    [
+        pytest.param(f"[{US[0]}, {US[1] + 1}, 5, 1, 2, {chr(34) * 2}]", id="of our pid before us"),
+        *("", "[1]", "{}", "half a", '["a",1,1,1,1,""]'),
+    ],
 )
 def test_what_the_dead_left_is_swept_away(place, left):
     shared_names.claim("ours", ADDRESS)

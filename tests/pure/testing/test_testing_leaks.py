@@ -1,5 +1,6 @@
 """The leak check sees each kind of thing that a test may leave behind, and names it."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -144,7 +145,28 @@ def test_what_goes_in_time_is_no_leak(monkeypatch):
     thread.join()
 
 
-def test_the_plugin_fails_the_test_that_leaks_and_no_other(pytester):
+@needs_proc
+def test_what_only_the_garbage_collector_closes_is_given_to_it(before):
+    class Holder:
+        def __init__(self):
+            self.fd = os.open("/dev/null", os.O_RDONLY)
+            self.me = self
+
+        def __del__(self):
+            os.close(self.fd)
+
+    gc.disable()
+    try:
+        Holder()
+        assert len(leaks._compare(before, leaks.take())) == 1
+        assert leaks.differences(before) == []
+    finally:
+        gc.enable()
+
+
+def test_the_plugin_fails_the_test_that_leaks_and_no_other(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # ours is what is tested
+    pytester.makeconftest("from rookery.testing import leaks; leaks._SETTLE = 0.05")
     pytester.makepyfile(
         """
         import os, pytest

@@ -181,23 +181,27 @@ class DrainingServer(uvicorn.Server):
         began = loop.time()
         self._words[stats.FLAGS] |= stats.IS_DRAINING
         self._measured.drain()
-        self._sampling.all(self.server_state.connections)
-        for cycle in self._cycles():
-            if not cycle.response_started:  # it may have begun without anybody around it
-                cycle.keep_alive = False
-                cycle.scope["headers"].append(CLOSE)
+        self._last_answers()
         await self._source.stop()
+        self._last_answers()  # of connections that were just being made
         here.begin_drain()
         # A connection in the middle of its TLS handshake is in no list yet.
         least = max(_SETTLING, linger if self.config.is_ssl else 0.0)
         silent: dict[Any, float] = {}
         has_ended = False
+        looked = began
         while (now := loop.time()) - began < self._orders.drain_timeout:
+            # A look that comes late was held up, and so perhaps was what the client has sent.
+            passed, looked = min(now - looked, 2 * _LOOK), now
             for connection in list(self.server_state.connections):
                 if not is_silent(connection):
                     silent.pop(connection, None)
-                elif now - silent.setdefault(connection, now) >= linger:
-                    connection.shutdown()
+                elif connection not in silent:
+                    silent[connection] = 0.0
+                else:
+                    silent[connection] += passed
+                    if silent[connection] >= linger:
+                        connection.shutdown()
             if not has_ended and now - began >= linger:
                 has_ended = True
                 await self._measured.end_endless([cycle.scope for cycle in self._cycles()])
@@ -205,6 +209,14 @@ class DrainingServer(uvicorn.Server):
             if not self.server_state.connections and not self.server_state.tasks and now - began >= least:
                 return
             await asyncio.sleep(_LOOK)
+
+    def _last_answers(self) -> None:
+        """From now on each answer says that it is its connection's last, also where its request has begun already."""
+        self._sampling.all(self.server_state.connections)
+        for cycle in self._cycles():
+            if not cycle.response_started and CLOSE not in cycle.scope["headers"]:
+                cycle.keep_alive = False
+                cycle.scope["headers"].append(CLOSE)
 
     async def _cut(self) -> None:
         """The time is over: requests that still run are cancelled, what is left of connections is closed."""

@@ -33,7 +33,7 @@ async def lifespan(receive, send):
         print("waiting for the database", file=sys.stderr, flush=True)
         await asyncio.Event().wait()
     if FAULT == "crash after ready":
-        asyncio.get_running_loop().call_later(0.2, os._exit, 7)
+        asyncio.get_running_loop().call_later(0.1, os._exit, 7)
     talking = asyncio.ensure_future(talk()) if os.environ.get("TALK") else None
     await send({"type": "lifespan.startup.complete"})
     await receive()
