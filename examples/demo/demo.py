@@ -37,7 +37,12 @@ def rook(*args, show=True, check=True):
 
 
 def instances():
-    return {row["name"]: row for row in json.loads(rook("list", "--json", show=False))}
+    rows = json.loads(rook("list", "--json", show=False))
+    return {row["name"] if row["index"] == 0 else f"{row['name']}:{row['index']}": row for row in rows}
+
+
+def web_pids():
+    return {name: row["pid"] for name, row in instances().items() if name.startswith("web-")}
 
 
 def wait_for(condition, what):
@@ -86,7 +91,7 @@ def prepare(folder):
     for name in ("web.py", "web.js", "worker.py"):
         shutil.copy(os.path.join(HERE, name), folder)
     ports = {"web-py": free_port(), "web-node": free_port()}
-    text = text.replace('"8301"', f'"{ports["web-py"]}"').replace('"8302"', f'"{ports["web-node"]}"')
+    text = text.replace(":8301", f":{ports['web-py']}").replace('"8302"', f'"{ports["web-node"]}"')
     if shutil.which("node"):
         names.append("web-node")
     else:
@@ -117,7 +122,7 @@ def show(folder):
     rook("list", "web-py")
 
     say("kill -9 the manager while requests are running: the apps do not notice")
-    before = {name: row["pid"] for name, row in instances().items() if name in ports}
+    before = web_pids()
     manager = json.loads(rook("ping", "--json", show=False))["pid"]
     load = Load(ports.values())
     load.start()
@@ -129,14 +134,22 @@ def show(folder):
     back = time.monotonic() - killed
     sent = load.requests
     wait_for(lambda: load.requests > sent + 200, "more load")
+    after = web_pids()
+    print(f"manager {manager} is dead, manager {again['pid']} answers {back * 1000:.0f} ms later")
+    same = "unchanged" if before == after else "CHANGED"
+    print(f"{load.requests} requests meanwhile, {len(load.failures)} failed; pids {same}")
+    if load.failures or before != after or again["pid"] == manager:
+        raise SystemExit(f"that is not as it should be: {load.failures[:3]} {before} {after}")
+
+    say("new code for the Python app under the same load: the next manager replaces one worker after the other")
+    sent = load.requests
+    rook("reload", "web-py")
     load.stop.set()
     load.join()
-    after = {name: row["pid"] for name, row in instances().items() if name in ports}
-    print(f"manager {manager} is dead, manager {again['pid']} answers {back * 1000:.0f} ms later")
-    print(
-        f"{load.requests} requests meanwhile, {len(load.failures)} failed; pids {'unchanged' if before == after else 'CHANGED'}"
-    )
-    if load.failures or before != after or again["pid"] == manager:
+    after = web_pids()
+    new = [name for name in before if after[name] != before[name]]
+    print(f"{load.requests - sent} requests meanwhile, {len(load.failures)} failed; new pids: {', '.join(new)}")
+    if load.failures or new != ["web-py", "web-py:1"]:
         raise SystemExit(f"that is not as it should be: {load.failures[:3]} {before} {after}")
 
     say("the logs, the newest lines of each app")
@@ -160,8 +173,10 @@ def main():
             say("everything is left running (KEEP=1); look around with")
             print(f"export ROOKERY_HOME={os.environ['ROOKERY_HOME']} PATH={os.path.dirname(ROOK)}:$PATH")
         else:
-            say("stop everything")
-            rook("kill", check=False)
+            with contextlib.suppress(BrokenPipeError):  # who reads this may have left: everything ends all the same
+                say("stop everything")
+                print("$ rook kill", flush=True)
+            subprocess.run([ROOK, "kill"], check=False)
             shutil.rmtree(home, ignore_errors=True)
     say(f"done in {time.monotonic() - began:.0f} s; to look further")
     print("make demo KEEP=1        leave it running, then: rook list, rook logs -f, rook show web-py, rook restart all")

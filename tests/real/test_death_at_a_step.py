@@ -9,7 +9,7 @@ from rookery.testing import wait_until
 
 pytestmark = [pytest.mark.real, needs_linux, pytest.mark.timeout(120)]
 
-APPS, UNIT = "apps/manager.py", "supervise/unit.py"
+APPS, ACTS, UNIT = "apps/manager.py", "apps/acts.py", "supervise/unit.py"
 PLUMBING, STORE = "daemon/manager/plumbing.py", "daemon/manager/store.py"
 KEEPER, SETTLE = "daemon/manager/keeper_client.py", "apps/settle.py"
 STARTING, ENDING = {"start", "restart", "more"}, {"stop", "restart", "fewer", "scale"}
@@ -18,12 +18,12 @@ WRITTEN_FIRST, GOING = APPLYING | {"scale"}, {"fewer", "scale"}
 
 STEPS = {  # the file, the line before which it dies, and which requests come by
     "applied, not saved": (
-        APPS,
-        "        await self._save()\n        return await asyncio.gather(*(self._delete(",
+        ACTS,
+        "        await self._save()\n        return await asyncio.gather(*(self.delete(",
         WRITTEN_FIRST,
     ),
-    "applied and saved": (APPS, "            act = self._restart if is_changed", APPLYING),
-    "marked, not deleted": (APPS, "        return await asyncio.gather(*(self._delete(one) for one in chosen", GOING),
+    "applied and saved": (APPS, "            act = self._acts.restart if is_changed", APPLYING),
+    "marked, not deleted": (ACTS, "        return await asyncio.gather(*(self.delete(one) for one in chosen", GOING),
     "acted, nothing done": (APPS, "            gone = [\n", {"stop", "restart"}),
     "between stop and start": (
         UNIT,
@@ -40,7 +40,7 @@ STEPS = {  # the file, the line before which it dies, and which requests come by
     "flushed, pipes kept": (PLUMBING, "        self._keeper.drop([*self._log_names(generation)", ENDING),
     "output put away": (UNIT, "        self.last_exit = LastExit(status, reason,", ENDING),
     "exit noted": (UNIT, "        self._move(Event.GONE, reason)\n", ENDING),
-    "stopped, not deleted": (APPS, "        await one.unit.close()\n        one.app.instances.remove", GOING),
+    "stopped, not deleted": (ACTS, "        await one.copy.close()\n        one.app.instances.remove", GOING),
     "before a write": (STORE, "                await asyncio.to_thread(write, self._path", ANY),
     "in the middle of a write": ("_base/atomic.py", "        if keep_backup:\n", ANY),
     "after a write": (STORE, '                self.problem = ""\n', ANY),

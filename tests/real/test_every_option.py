@@ -49,6 +49,22 @@ SETTINGS = [  # options of `rook start`, where the app's description shows them,
     (("--limits-cpu-time", "100s"), ("limits", "cpu_time"), 100),
     (("--limits-core", "0"), ("limits", "core"), 0),
 ]
+SERVING = [  # of apps that share a port
+    (("--bind", "127.0.0.1:0", "--bind", "localhost:0"), ("bind",), ["127.0.0.1:0", "localhost:0"]),
+    (("--balance", "hash"), ("balance",), "hash"),
+    (("--kind", "asgi"), ("kind",), "asgi"),
+    (("--drain-timeout", "3s"), ("drain_timeout",), 3.0),
+    (("--linger", "0s"), ("linger",), 0.0),
+    (("--max-surge", "2"), ("max_surge",), 2),
+    (("--start-timeout", "20s"), ("start_timeout",), 20.0),
+    (("--backlog", "99"), ("backlog",), 99),
+    (("--max-requests", "999"), ("max_requests",), 999),
+    (("--max-requests-jitter", "0.5"), ("max_requests_jitter",), 0.5),
+    (("--max-lifetime", "1h"), ("max_lifetime",), 3600.0),
+    (("--worker-timeout", "never"), ("worker_timeout",), None),
+    (("--request-timeout", "1m"), ("request_timeout",), 60.0),
+    (("--option", "server_header=off", "--option", "ws=none"), ("options",), {"server_header": False, "ws": "none"}),
+]
 LIMITS = {"memory": "Max address space", "open_files": "Max open files", "processes": "Max processes"}
 LIMITS |= {"cpu_time": "Max cpu time", "core": "Max core file size"}
 BAD = {"--namespace": "a b", "--limits-core": "much", "--logs-timestamps": "%Q"}
@@ -76,10 +92,20 @@ def test_settings_arrive(rook, alone):
             assert int(re.search(rf"{LIMITS[path[1]]} +(\S+)", limits)[1]) == value, options
 
 
+def test_settings_of_a_port_arrive(rook):
+    words = [word for options, _, _ in SERVING for word in options]
+    rook.ok("start", "web:app", "--cwd", rook.programs / "cluster", *words)
+    (detail,) = rook.json("show", "web")
+    for options, path, value in SERVING:
+        assert at(detail["app"], path) == value, options
+    assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*, ?(127\.0\.0\.1:[1-9]\d*|\[::1\]:[1-9]\d*|, ?)+", detail["row"]["bind"])
+
+
 def test_bad_values_are_refused_and_start_nothing(rook):
     rook.start("idle.py", "web")
-    for (flag, *_), _, _ in SETTINGS:
-        refused = rook("start", rook.programs / "idle.py", "--name", "bad", flag, BAD.get(flag, "n\to"))
+    rows = [(rook.programs / "idle.py", row) for row in SETTINGS] + [("bad:app", row) for row in SERVING]
+    for target, ((flag, *_), _, _) in rows:
+        refused = rook("start", target, "--name", "bad", flag, BAD.get(flag, "n\to"))
         assert refused.code == 2, flag
         assert refused.err.startswith("rook: "), flag
     assert [row["name"] for row in rook.rows()] == ["web"]

@@ -78,7 +78,9 @@ FILES = {
     "web.py": PYTHON,
     "job.py": "print('said')\n",
     "pkg/main.py": PYTHON,
-    "server.js": "console.log('said'); setInterval(() => {}, 1000);\n",
+    "server.js": "console.log('said'); require('http').createServer().listen(process.env.PORT ?? 0);\n",
+    "shop/web.py": "async def app(scope, receive, send):\n    raise NotImplementedError\n",
+    "prog": SAYS,
     "bin": SAYS,
     "run": SAYS,
     "broken.sh": "#!/bin/sh\necho 'cannot open config' >&2; exit 3\n",
@@ -119,6 +121,12 @@ ENDLESS = {
     "rook up rook.toml --only web": "stays in the foreground",
     "rook up -- ./bin --flag": "stays in the foreground",
 }
+
+ELSEWHERE = [
+    (r":3000\b|:9000\b", ":0"),
+    (r"(shop\.web:app)(?!.*--bind)", r"\1 --bind 127.0.0.1:0"),
+]
+"""Ports that somebody else on this machine may have."""
 
 NOT_RUN = {
     "pip install -U rookery && rook upgrade": "installs from the network",
@@ -167,6 +175,8 @@ def folder(rook, tmp_path):
 
 
 def started(line, rook, folder):
+    for pattern, here in ELSEWHERE:
+        line = re.sub(pattern, here, line)
     return subprocess.Popen(
         ["/bin/bash", "-c", line],
         cwd=folder,

@@ -24,6 +24,7 @@ def test_the_demo(tmp_path):
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "0 failed; pids unchanged" in done.stdout
+    assert "0 failed; new pids: web-py, web-py:1" in done.stdout
     assert os.listdir(tmp_path) == []
     left = [" ".join(kernel.command_line(process.pid)) for process in kernel.processes()]
     assert [command for command in left if str(tmp_path) in command] == []

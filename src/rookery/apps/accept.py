@@ -10,7 +10,7 @@ from rookery import errors
 from rookery.apps.log_clash import check_log_files
 from rookery.apps.scaling import MOST_INSTANCES
 from rookery.apps.translate import spawn_spec, stop_plan
-from rookery.config.contradictions import check_logs
+from rookery.config.contradictions import check_cluster, check_logs
 from rookery.config.locate import dotted
 from rookery.config.names import check_name
 from rookery.config.report import BadValue
@@ -40,6 +40,7 @@ def _decode(raw: msgspec.Raw) -> AppSpec:
         check_name(spec.name)
         check_name(spec.namespace)
         check_logs(spec.logs)
+        check_cluster(spec)
     except BadValue as bad:
         raise errors.ConfigError(bad.problem, key=dotted(bad.path), hint=bad.hint) from None
     if spec.logs.via == "stdout":

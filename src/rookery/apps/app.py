@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from rookery.apps.edition import Edition
 from rookery.apps.queue import Operations
-from rookery.apps.state import Desired, Pending, SavedApp, SavedInstance
-from rookery.apps.translate import exit_info, restart_policy, stop_plan
+from rookery.apps.state import Desired, Pending, SavedApp, SavedEdition, SavedInstance
+from rookery.apps.translate import exit_info
+from rookery.cluster.roll import Joined
+from rookery.cluster.watch import Watch
 from rookery.control.messages import InstanceRow, Outcome
 from rookery.lifecycle.hints import Streak
 from rookery.lifecycle.state import State
 from rookery.logs.names import log_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from rookery._base.clock import Clock
+    from rookery.apps.copies import Copy
+    from rookery.apps.door import Door
+    from rookery.apps.outfit import Outfit
+    from rookery.cluster import roll
+    from rookery.cluster.events import ClusterEvent
     from rookery.config.spec import AppSpec
     from rookery.control.messages import ExitInfo
-    from rookery.metrics.sampler import Usage
-    from rookery.supervise.plumbing import Plumbing
     from rookery.supervise.unit import Unit
 
 
@@ -26,36 +34,60 @@ _STATUS_LENGTH = 500
 
 
 class Instance:
-    """One running copy of an app (to be): a unit with an index. desired is what a person asked for last."""
+    """One running copy of an App (to be): a unit with an index. desired is what a person asked for last.
 
-    def __init__(self, id: int, app: App, index: int, unit: Unit, plumbing: Plumbing) -> None:  # noqa: A002
+    copy: who has the place; rising: who is to have it, while a reload waits for that one; leaving: who had it, and
+    finishes its work.
+    """
+
+    copy: Copy
+
+    def __init__(self, id: int, app: App, index: int) -> None:  # noqa: A002
         self.id = id
         self.app = app
         self.index = index
-        self.unit = unit
         self.desired: Desired = "stopped"
         self.pending: Pending = ""
         """What is being done with it and has to be done, also by the next manager."""
-        self.usage: Usage | None = None
+        self.rising: Copy | None = None
+        self.leaving: list[Copy] = []
+        self.generation = 0
+        """The highest of its copies."""
         self.status = ""
         """What it says of itself (STATUS= on its notify socket)."""
         self.streak = Streak()
         """Its last exits that were alike."""
-        self.plumbing = plumbing
+
+    @property
+    def unit(self) -> Unit:
+        """Of the copy that has the place."""
+        return self.copy.unit
+
+    @property
+    def plumbing(self) -> Outfit:
+        """Of the copy that has the place."""
+        return self.copy.plumbing
+
+    @property
+    def beside(self) -> list[Copy]:
+        """The copies that have not got the place."""
+        return [*([self.rising] if self.rising is not None else []), *self.leaving]
+
+    def next_generation(self) -> int:
+        """A number for one more process of it; none is used twice."""
+        self.generation = max([self.generation, *(one.unit.generation for one in (self.copy, *self.beside))]) + 1
+        return self.generation
 
     def want(self, desired: Desired, pending: Pending = "") -> None:
         """A person wants it to be so."""
         self.desired = desired
         self.pending = pending
 
-    def hear(self, words: Mapping[str, str]) -> bool:
-        """It has said something on its notify socket (sd_notify's words); whether that made it ready."""
-        if "STATUS" in words:
+    def hear(self, copy: Copy, words: Mapping[str, str]) -> bool:
+        """A copy has said something on its notify socket (sd_notify's words); whether that made it ready."""
+        if "STATUS" in words and copy is self.copy:
             self.status = words["STATUS"][:_STATUS_LENGTH]
-        if words.get("READY") != "1" or self.unit.is_ready:
-            return False
-        self.unit.mark_ready()
-        return self.unit.is_ready
+        return copy.hear(words)
 
     @property
     def last_exit(self) -> ExitInfo | None:
@@ -65,8 +97,8 @@ class Instance:
     def row(self) -> InstanceRow:
         """As the list shows it."""
         unit = self.unit
-        usage = self.usage if unit.pid is not None else None
-        return InstanceRow(
+        usage = self.copy.usage if unit.pid is not None else None
+        row = InstanceRow(
             id=self.id,
             name=self.app.spec.name,
             namespace=self.app.spec.namespace,
@@ -81,6 +113,8 @@ class Instance:
             exit=self.last_exit,
             since=unit.since,
         )
+        self.copy.fill(row)
+        return row
 
     def saved(self, now: float) -> SavedInstance:
         """As the state file keeps it."""
@@ -101,6 +135,7 @@ class Instance:
             ready=unit.is_ready,
             reason=unit.reason,
             last_exit=self.last_exit,
+            beside=[one.saved(now) for one in self.beside if one.unit.pid is not None],
         )
 
     def outcome(self, did: str, *, ok: bool, log: str = "") -> Outcome:
@@ -127,36 +162,144 @@ class Instance:
 class Begun(NamedTuple):
     """An operation on one instance that has been carried out and may have to settle.
 
-    did: the outcome's word; crashes: the unit's count right after it.
+    did: the outcome's word; crashes: the unit's count right after it; reason, exit: why it failed, where it did.
     """
 
     instance: Instance
     did: str
     crashes: int = 0
+    reason: str = ""
+    exit: ExitInfo | None = None
 
 
 class App:
-    """A declared program and its instances, with the one queue of operations on them."""
+    """A declared program and its instances, with the one queue of operations on them.
 
-    def __init__(self, spec: AppSpec, base_env: dict[str, str], created: float) -> None:
-        self.spec = spec
-        self.base_env = base_env
+    edition: what it is; coming: what a reload that is under way makes of it.
+    """
+
+    watch: Watch
+
+    def __init__(self, edition: Edition, created: float, door: Door) -> None:
+        self.edition = edition
+        self.coming: Edition | None = None
         self.created = created
+        self.door = door
         self.held = False
+        self.editions = edition.number
+        """How many editions there were."""
+        self.workers = 0
+        """How many workers were started."""
         self.instances: list[Instance] = []
         self.operations: Operations[list[Begun]] = Operations()
+        self.reloads: Joined[list[Begun]] = Joined()
+        self.rolling: asyncio.Task[roll.Outcome] | None = None
+        """A reload that is under way."""
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def spec(self) -> AppSpec:
+        """What is described."""
+        return self.edition.spec
+
+    @property
+    def base_env(self) -> dict[str, str]:
+        """The environment of the command that started it."""
+        return self.edition.base_env
+
+    @base_env.setter
+    def base_env(self, base_env: dict[str, str]) -> None:
+        self.edition.base_env = base_env
+
+    @property
+    def running(self) -> list[Instance]:
+        """Those that run."""
+        return [one for one in self.instances if one.unit.state is State.RUNNING]
+
+    def can_roll_to(self, spec: AppSpec) -> bool:
+        """Whether new ones can run beside old ones, and there are some."""
+        return self.edition.is_clustered and bool(spec.bind) and bool(self.running)
+
+    async def shut_unused(self) -> None:
+        """Close sockets at which nobody is to serve any more: who comes is refused."""
+        if not any(one.desired == "running" for one in self.instances):
+            await self.door.shut(self.edition)
+        for one in self.instances:
+            if one.desired != "running":
+                self.door.drop(self.edition, one.index)
 
     def describe(self, spec: AppSpec, base_env: dict[str, str]) -> None:
         """Be this from now on; what runs keeps its process until it is restarted."""
-        self.spec = spec
-        self.base_env = base_env
+        self.edition.spec = spec
+        self.edition.base_env = base_env
         for instance in self.instances:
-            instance.unit.policy = restart_policy(spec)
-            instance.unit.stop_plan = stop_plan(spec)
+            for copy in (instance.copy, *instance.beside):
+                copy.describe(copy.edition)
+
+    async def become(self, edition: Edition) -> None:
+        """Be that edition from now on; the sockets that only the one before had are closed."""
+        before, self.edition, self.coming = self.edition, edition, None
+        for instance in self.instances:
+            instance.copy.describe(edition)
+        if before is not edition:
+            await self.retire(before)
+
+    async def retire(self, edition: Edition) -> None:
+        """Close what only that edition had; nobody is of it any more. Raises StopFailed."""
+        await self.door.shut(edition)
+        if edition.passing is not None:
+            await edition.passing.let_go()
+            edition.passing = None
+
+    def next_edition(self, spec: AppSpec, base_env: dict[str, str]) -> Edition:
+        """What it may become."""
+        self.editions += 1
+        return Edition(spec, base_env, self.editions)
+
+    # -- looking after its workers ------------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> Mapping[int, Copy]:
+        """Who has which slot."""
+        return {one.index: one.copy for one in self.instances}
+
+    def __iter__(self) -> Iterator[Copy]:
+        """All copies, also those on the way in or out."""
+        return iter([copy for one in self.instances for copy in (one.copy, *one.beside)])
+
+    def tend(
+        self, clock: Clock, tell: Callable[[ClusterEvent], None], recycle: Callable[[int], Awaitable[object]]
+    ) -> None:
+        """How to look after the workers; see Watch."""
+        self.watch = Watch(self, lambda: self.edition.settings, clock, tell, recycle, samples=False)
+
+    def begin_watch(self) -> None:
+        """Look after the workers from now on."""
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self.watch.run())
+
+    async def close(self) -> None:
+        """Look after it no more, without touching a process."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await self.watch.close()
+        editions = {copy.edition for copy in self} | {self.edition}
+        for copy in self:
+            await copy.close()
+        for edition in editions:
+            if edition.passing is not None:
+                await edition.passing.let_go()
+        self.door.let_go()
+
+    def interrupt(self) -> None:
+        """Give a reload up that is under way: something else is wanted now."""
+        if self.rolling is not None:
+            self.rolling.cancel()
 
     def saved(self) -> SavedApp:
         """As the state file keeps it."""
         wanted = any(instance.desired == "running" for instance in self.instances)
+        coming = self.coming
         return SavedApp(
             name=self.spec.name,
             spec=self.spec,
@@ -164,4 +307,9 @@ class App:
             desired="running" if wanted else "stopped",
             created=self.created,
             held=self.held,
+            workers=self.workers,
+            edition=self.edition.number,
+            coming=None
+            if coming is None
+            else SavedEdition(spec=coming.spec, base_env=coming.base_env, number=coming.number),
         )

@@ -3,62 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+import functools
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rookery import errors
 from rookery.apps.accept import accept
-from rookery.apps.app import App, Begun, Instance
+from rookery.apps.acts import Acts
+from rookery.apps.app import Begun
+from rookery.apps.builder import Around, Builder
+from rookery.apps.crew import end_beside
+from rookery.apps.edition import Edition
 from rookery.apps.events import Events
 from rookery.apps.log_clash import check_log_files
+from rookery.apps.reload import Reloader
 from rookery.apps.scaling import instances_wanted, resized
 from rookery.apps.settle import Asked, gather_outcomes, note
-from rookery.apps.story import tell
-from rookery.apps.translate import restart_policy, spawn_spec, stop_plan
+from rookery.apps.translate import stop_plan
+from rookery.apps.waiting import wait_for
+from rookery.cluster.sockets import LATE
 from rookery.config.selectors import Target, select
 from rookery.control.messages import EventQuery
 from rookery.lifecycle.hints import Streak
-from rookery.lifecycle.state import State
-from rookery.supervise.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from rookery._base.clock import Clock
+    from rookery.apps.app import App, Instance
+    from rookery.apps.outfit import DescriptorKeep, Outfitter
     from rookery.config.spec import AppSpec
     from rookery.control.messages import ActionResult, ActRequest, ScaleRequest, StartRequest, Wait
     from rookery.control.service import Verb
     from rookery.process.protocols import Spawner
-    from rookery.process.spec import SpawnSpec
-    from rookery.supervise.plumbing import Plumbing
-    from rookery.supervise.record import UnitEvent
 
     Work = Callable[[], Coroutine[object, object, list[Begun]]]
-
-
-class Outfitter(Protocol):
-    """Who gives instances their pipes."""
-
-    def outfit(
-        self,
-        unit: str,
-        make_spec: Callable[[], SpawnSpec],
-        *,
-        index: int,
-        spec: Callable[[], AppSpec],
-        paths: Callable[[], tuple[str, str]],
-        on_words: Callable[[dict[str, str]], None],
-    ) -> Plumbing:
-        """The plumbing of one instance; on_words: called with what it says on its notify socket."""
-        ...
 
 
 class AppManager:
     """Runs what is declared. One event loop.
 
-    save: writes the state down and returns when it is on disk; changed: the state should be written soon;
-    log_folder: where the logs are.
+    save: writes the state down and returns when it is on disk; changed: the state should be written soon; keep: holds
+    listening sockets beyond this process; log_folder: where the logs are.
     """
 
     def __init__(
@@ -66,6 +53,7 @@ class AppManager:
         spawner: Spawner,
         outfitter: Outfitter,
         *,
+        keep: DescriptorKeep,
         scope: str,
         clock: Clock,
         log_folder: str,
@@ -79,11 +67,20 @@ class AppManager:
         self.clock = clock
         self.events = Events(clock, self.apps.__contains__)
         self.log_folder = log_folder
-        self._spawner = spawner
-        self._outfitter = outfitter
-        self._scope = scope
         self._changed = changed
         self._save = save
+        self._is_closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acts = Acts(self.apps, self.events, changed, save)
+        around = Around(spawner, outfitter, keep, scope, clock, log_folder, changed)
+        self.builder = Builder(around, self.events, self._recycle)
+        self._reloader = Reloader(
+            self.events,
+            make=self.builder.copy,
+            changed=changed,
+            save=save,
+            is_closing=lambda: self._is_closing,
+        )
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -100,39 +97,16 @@ class AppManager:
 
     # -- building ---------------------------------------------------------------------------------------------------
 
-    def new_app(self, spec: AppSpec, base_env: dict[str, str], created: float) -> App:
-        """Take an app in, without instances."""
-        app = self.apps[spec.name] = App(spec, base_env, created)
+    def new_app(self, spec: AppSpec, base_env: dict[str, str], created: float, edition: int = 0) -> App:
+        """Take an app in, without instances. edition: its number."""
+        app = self.apps[spec.name] = self.builder.app(Edition(spec, base_env, edition), created)
         return app
 
     def new_instance(self, app: App, index: int, id: int | None = None) -> Instance:  # noqa: A002
         """Add a slot to an app; id: a known one, default the next."""
         if id is None:
             id, self.next_id = self.next_id, self.next_id + 1  # noqa: A001
-        key = str(id)
-        plumbing = self._outfitter.outfit(
-            key,
-            lambda: spawn_spec(app.spec, app.base_env, index),
-            index=index,
-            spec=lambda: app.spec,
-            paths=lambda: instance.log_paths(self.log_folder),
-            on_words=lambda words: self._heard(instance, words),
-        )
-        unit = Unit(
-            key,
-            plumbing,
-            self._spawner,
-            scope=self._scope,
-            policy=restart_policy(app.spec),
-            stop_plan=stop_plan(app.spec),
-            clock=self.clock,
-            on_event=lambda event: self._on_event(instance, event),
-            awaits_ready=lambda: app.spec.readiness.notify,
-        )
-        instance = Instance(id, app, index, unit, plumbing)
-        app.instances.append(instance)
-        app.instances.sort(key=lambda one: one.index)
-        return instance
+        return self.builder.instance(app, index, id)
 
     def reset(self, one: Instance) -> None:
         """Set what is counted of an instance to zero."""
@@ -155,15 +129,6 @@ class AppManager:
             reason=str(told.get("why", "")),
         )
 
-    def _heard(self, instance: Instance, words: dict[str, str]) -> None:
-        if instance.hear(words):
-            self.events.add("ready", instance, pid=instance.unit.pid, reason="it has said so")
-        self._changed()
-
-    def _on_event(self, instance: Instance, event: UnitEvent) -> None:
-        tell(self.events, instance, event)
-        self._changed()
-
     # -- doing ------------------------------------------------------------------------------------------------------
 
     async def apply(self, request: StartRequest) -> ActionResult:
@@ -172,12 +137,14 @@ class AppManager:
         work = []
         for spec in accept(request.specs, [app.spec for app in self.apps.values()]):
             app = self.apps.get(spec.name) or self.new_app(spec, request.base_env, self.clock.wall())
-            run = app.operations.do(("apply", spec, environment), self._bring_up(app, spec, request.base_env))
+            kind = ("apply", spec, environment, request.reload)
+            run = app.operations.do(kind, self._bring_up(app, spec, request.base_env, is_reload=request.reload))
             work.append(Asked(run, app, None))
         left = self._left_of(request)
         if request.prune:
             for name in left:
                 app = self.apps[name]
+                app.interrupt()
                 run = app.operations.do("prune", self._each("delete", app, list(app.instances)))
                 work.append(Asked(run, app, list(app.instances)))
         result = await self._outcomes(work, request.wait, request.timeout)
@@ -191,24 +158,46 @@ class AppManager:
             name for name, app in self.apps.items() if app.spec.origin in request.files and name not in described
         )
 
-    def _bring_up(self, app: App, spec: AppSpec, base_env: dict[str, str]) -> Work:
+    def _bring_up(self, app: App, spec: AppSpec, base_env: dict[str, str], *, is_reload: bool) -> Work:
         async def work() -> list[Begun]:
             present = self.apps.setdefault(spec.name, app)  # a delete may have been in the queue before us
             if present is not app:  # and somebody has started it anew since
-                kind = ("apply", spec, tuple(sorted(base_env.items())))
-                return await present.operations.do(kind, self._bring_up(present, spec, base_env))
+                kind = ("apply", spec, tuple(sorted(base_env.items())), is_reload)
+                return await present.operations.do(kind, self._bring_up(present, spec, base_env, is_reload=is_reload))
             is_changed = msgspec.structs.replace(app.spec, instances=spec.instances, origin=spec.origin) != spec
+            rolled: list[Begun] = []
+            one_by_one = is_reload and not app.edition.is_clustered and not spec.bind
+            if (is_changed or is_reload) and app.can_roll_to(spec):
+                rolled = await self._reloader.reload(app, app.running, app.next_edition(spec, base_env))
+                if app.spec is not spec:  # it was given up
+                    return rolled
+                is_changed = False
+            elif is_changed and app.edition.is_clustered:
+                await app.door.shut(app.edition)
             app.describe(spec, base_env)
             app.held = False
-            surplus, _ = self._resize(app, spec.instances)
+            surplus, _ = await self._resize(app, spec.instances)
             staying = [one for one in app.instances if one not in surplus]
             for one in staying:
                 one.want("running", "restart" if is_changed else "")
-            begun = await self._dismiss(surplus)  # on disk before anything runs
-            act = self._restart if is_changed else self._start
-            return begun + await asyncio.gather(*(act(one) for one in staying))
+            begun = await self._acts.dismiss(surplus)  # on disk before anything runs
+            if one_by_one:
+                return begun + await self._roll_or_start(app, staying)
+            act = self._acts.restart if is_changed else self._acts.start
+            done = await asyncio.gather(*(act(one) for one in staying))
+            known = {one.instance: one for one in rolled}
+            return begun + [known.get(one.instance, one) if one.did == "unchanged" else one for one in done]
 
         return work
+
+    async def _roll_or_start(self, app: App, chosen: list[Instance], coming: Edition | None = None) -> list[Begun]:
+        """Replace those that run, start the others."""
+        running = [one for one in chosen if one in app.running]
+        others = [one for one in chosen if one not in running]
+        for one in others:
+            one.want("running")
+        begun = await self._reloader.reload(app, running, coming) if running else []
+        return begun + await asyncio.gather(*(self._acts.start(one) for one in others))
 
     async def act(self, verb: Verb, request: ActRequest) -> ActionResult:
         """See Service."""
@@ -221,92 +210,99 @@ class AppManager:
         environment = None if request.base_env is None else tuple(sorted(request.base_env.items()))
         for app, chosen in by_app.items():
             kind = (verb, tuple(one.id for one in chosen), environment)
-            run = app.operations.do(kind, self._each(verb, app, chosen, request.base_env))
+            each = self._each(verb, app, chosen, request.base_env)
+            if verb == "reload":  # one that is under way is joined, not only one that waits
+                run = app.reloads.run(kind, functools.partial(app.operations.do, kind, each))
+            else:
+                if verb != "start":
+                    app.interrupt()
+                run = app.operations.do(kind, each)
             work.append(Asked(run, app, chosen))
         return await self._outcomes(work, request.wait, request.timeout)
 
     def _each(self, verb: Verb, app: App, chosen: list[Instance], base_env: dict[str, str] | None = None) -> Work:
-        do = {"start": self._start, "stop": self._stop, "restart": self._restart}.get(verb)
+        do = {"start": self._acts.start, "stop": self._acts.stop, "restart": self._acts.restart}.get(verb)
 
         async def work() -> list[Begun]:
             present = [one for one in chosen if one in app.instances]  # a delete may have been in the queue before us
-            if verb in ("start", "restart"):
-                if base_env is not None:
+            if verb in ("start", "restart", "reload"):
+                if base_env is not None and (verb != "reload" or not app.edition.is_clustered):
                     app.base_env = base_env
                 if app.held and present:  # the others stay down, also for the next manager
                     app.held = False
                     for one in app.instances:
                         one.want("stopped")
-                for one in present:
+                for one in present if verb != "reload" else ():
                     one.want("running", "restart" if verb == "restart" and base_env is not None else "")
-            elif verb == "stop":
+            elif verb in ("stop", "delete"):
                 for one in present:
                     one.want("stopped")
+                await app.shut_unused()
             self._changed()
             gone = [
                 Begun(one, "deleted" if verb in ("stop", "delete") else "gone") for one in chosen if one not in present
             ]
+            if verb == "reload":
+                coming = None if base_env is None else app.next_edition(app.spec, base_env)
+                return gone + await self._roll_or_start(app, present, coming)
             if do is None:
-                return gone + await self._dismiss(present)
+                return gone + await self._acts.dismiss(present)
             return gone + await asyncio.gather(*(do(one) for one in present))
 
         return work
 
-    # Whoever settles compares the count of crashes from after the operation: one before it is the reason for it.
-
-    async def _start(self, one: Instance) -> Begun:
-        if one.unit.state is not State.RUNNING:
-            one.streak = Streak()
-        did = "started" if await one.unit.start() else "unchanged"
-        return Begun(one, did, one.unit.crashes)
-
-    async def _restart(self, one: Instance) -> Begun:
-        was_up = one.unit.state in (State.RUNNING, State.BACKOFF)
-        one.streak = Streak()
-        await one.unit.restart()
-        one.pending = ""
-        return Begun(one, "restarted" if was_up else "started", one.unit.crashes)
-
-    async def _stop(self, one: Instance) -> Begun:
-        was_stopped = one.unit.state is State.STOPPED
-        await one.unit.stop()
-        return Begun(one, "already stopped" if was_stopped else "stopped")
-
-    async def _delete(self, one: Instance) -> Begun:
-        await one.unit.stop()
-        await one.unit.close()
-        one.app.instances.remove(one)
-        if not one.app.instances and self.apps.get(one.app.spec.name) is one.app:
-            del self.apps[one.app.spec.name]
-        self.events.add("delete", one, reason="deleted")
-        self._changed()
-        return Begun(one, "deleted")
-
-    async def _dismiss(self, chosen: Sequence[Instance]) -> list[Begun]:
-        """Write down what is meant, then delete these: a manager that dies in between is followed by one that knows."""
-        for one in chosen:
-            one.want("stopped", "delete")
-        self._changed()
-        await self._save()
-        return await asyncio.gather(*(self._delete(one) for one in chosen))
-
-    def _resize(self, app: App, count: int) -> tuple[list[Instance], list[Instance]]:
+    async def _resize(self, app: App, count: int) -> tuple[list[Instance], list[Instance]]:
         """Have so many slots: which go (they are there yet), and which are new."""
+        before = len(app.instances)
+        is_steered = count != before and app.door.steer(app.edition, min(before, count))
+        if is_steered and count < before:
+            await self.clock.sleep(LATE)  # whose handshake has begun
         indexes, missing = resized([one.index for one in app.instances], count)
         surplus = [one for one in app.instances if one.index in indexes]
-        return surplus, [self.new_instance(app, index) for index in missing]
+        new = [self.new_instance(app, index) for index in missing]
+        if is_steered and new:  # their sockets get nothing before they are ready
+            self._keep(self._steer_when_ready(app, new))
+        return surplus, new
+
+    async def _steer_when_ready(self, app: App, new: list[Instance]) -> None:
+        await wait_for(self.events, new, "ready", app.spec.start_timeout)
+        app.door.steer(app.edition, len(app.instances))
 
     def go_on(self, app: App) -> None:
         """Do what was begun with instances of an app when the manager before died."""
         begun = [one for one in app.instances if one.pending == "delete" or (one.pending and not app.held)]
-        if not begun:
+        rolling = [one for one in begun if one.pending == "reload"]
+        for one in app.instances:
+            for copy in list(one.leaving):
+                self._keep(end_beside(one, copy, self._changed))
+        if not begun and app.coming is None:
             return
 
         async def work() -> list[Begun]:
-            do = {"delete": self._delete, "restart": self._restart}
-            return await asyncio.gather(*(do[one.pending](one) for one in begun if one.pending))
+            do = {"delete": self._acts.delete, "restart": self._acts.restart}
+            done = await asyncio.gather(*(do[one.pending](one) for one in begun if one.pending in do))
+            if rolling:
+                return done + await self._roll_or_start(app, rolling, app.coming)
+            if app.coming is not None:  # all were replaced
+                await app.become(app.coming)
+            return done
 
         asyncio.ensure_future(app.operations.do(object(), work)).add_done_callback(note)
+
+    def _keep(self, work: Coroutine[object, object, None]) -> None:
+        """Do it beside everything else."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _recycle(self, app: App, slot: int) -> None:
+        async def work() -> list[Begun]:
+            for one in app.instances:
+                if one.index == slot:
+                    await self._reloader.replace(app, one)
+            return []
+
+        await app.operations.do(object(), work)
 
     async def scale(self, request: ScaleRequest) -> ActionResult:
         """See Service."""
@@ -328,17 +324,17 @@ class AppManager:
             check_log_files([larger], [other.spec for other in self.apps.values()])
             app.describe(larger, app.base_env)
             is_up = not app.held and any(one.desired == "running" for one in app.instances)
-            surplus, new = self._resize(app, count)
+            surplus, new = await self._resize(app, count)
             for one in new:
                 one.want("running" if is_up else "stopped")
             name, namespace = app.spec.name, app.spec.namespace
             self.events.add(
                 "scale", name=name, namespace=namespace, before=str(before), after=str(count), reason="asked to scale"
             )
-            begun = await self._dismiss(surplus)
+            begun = await self._acts.dismiss(surplus)
             if not is_up:
                 return [*begun, *(Begun(one, "added") for one in new)]
-            return [*begun, *await asyncio.gather(*(self._start(one) for one in new))]
+            return [*begun, *await asyncio.gather(*(self._acts.start(one) for one in new))]
 
         return work
 
@@ -352,11 +348,13 @@ class AppManager:
             app.held = any(one.desired == "running" for one in app.instances)
         self._changed()
         await self._save()
+        for app in self.apps.values():
+            app.interrupt()
         # Also apps without instances: they may be about to get some.
         work = [
             Asked(app.operations.do("kill", self._all_down(app)), app, None) for app in reversed(self.apps.values())
         ]
-        limit = max([app.spec.graceful_timeout for app in self.apps.values()], default=0.0) + 30.0
+        limit = max([stop_plan(app.spec).graceful_timeout for app in self.apps.values()], default=0.0) + 30.0
         return await self._outcomes(work, "started", limit)
 
     async def _outcomes(self, work: list[Asked], wait: Wait, timeout: float) -> ActionResult:  # noqa: ASYNC109
@@ -368,7 +366,8 @@ class AppManager:
     def _all_down(self, app: App) -> Work:
         async def work() -> list[Begun]:
             app.held = any(one.desired == "running" for one in app.instances)
-            return await asyncio.gather(*(self._stop(one) for one in app.instances))
+            await app.door.shut(app.edition)
+            return await asyncio.gather(*(self._acts.stop(one) for one in app.instances))
 
         return work
 
@@ -379,8 +378,12 @@ class AppManager:
 
     async def close(self) -> None:
         """Let go of everything without touching a process; the next manager goes on."""
-        for one in self.instances():
-            await one.unit.close()
+        self._is_closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for app in list(self.apps.values()):
+            await app.close()
 
 
 def _target(instance: Instance) -> Target:

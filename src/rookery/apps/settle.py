@@ -82,11 +82,16 @@ def note(task: asyncio.Task[list[Begun]]) -> None:
 
 async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
     """Wait as long as ``wait`` says; log: the path to name where it failed. No time limit of its own."""
-    instance, did, crashes = begun
+    instance, did, crashes, reason, ended = begun
     unit = instance.unit
     if did == "gone":
         outcome = instance.outcome("failed", ok=False)
         outcome.reason = "deleted by another request meanwhile"
+        return outcome
+    if did == "failed":
+        outcome = instance.outcome(did, ok=False, log=log)
+        outcome.reason, outcome.exit = reason, ended
+        outcome.hint = "what ran before goes on"
         return outcome
     if did not in _UP:
         return instance.outcome(did, ok=True)

@@ -11,7 +11,17 @@ from rookery.control.messages import ExitInfo
 
 VERSION = 1
 Desired = Literal["running", "stopped"]
-Pending = Literal["", "restart", "delete"]
+Pending = Literal["", "restart", "reload", "delete"]
+
+
+class SavedCopy(msgspec.Struct, kw_only=True):
+    """A process of an instance besides the one that has its place: the next one of a reload, or an earlier one."""
+
+    generation: int
+    pid: int | None = None
+    start_time: int | None = None
+    started_at: float | None = None
+    ready: bool = False
 
 
 class SavedInstance(msgspec.Struct, kw_only=True):
@@ -35,6 +45,15 @@ class SavedInstance(msgspec.Struct, kw_only=True):
     ready: bool = False
     reason: str = ""
     last_exit: ExitInfo | None = None
+    beside: list[SavedCopy] = []
+
+
+class SavedEdition(msgspec.Struct, kw_only=True):
+    """What an app is to become."""
+
+    spec: AppSpec
+    base_env: dict[str, str]
+    number: int = 0
 
 
 class SavedApp(msgspec.Struct, kw_only=True):
@@ -49,6 +68,11 @@ class SavedApp(msgspec.Struct, kw_only=True):
     desired: Desired
     created: float
     held: bool = False
+    workers: int = 0
+    """How many workers of a clustered app there were; the next one's id is above that."""
+    edition: int = 0
+    coming: SavedEdition | None = None
+    """What a reload that is under way makes of it; instances whose ``pending`` is not "reload" are that already."""
 
 
 class SavedState(msgspec.Struct, kw_only=True):

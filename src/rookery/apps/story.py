@@ -8,14 +8,14 @@ from rookery.apps.translate import exit_info
 from rookery.lifecycle.state import Event, State
 
 if TYPE_CHECKING:
-    from rookery.apps.app import Instance
+    from rookery.apps.copies import Copy
     from rookery.apps.events import Events
     from rookery.supervise.record import UnitEvent
 
 
-def tell(events: Events, one: Instance, told: UnitEvent) -> None:
+def tell(events: Events, copy: Copy, told: UnitEvent) -> None:
     """Add what happened, then the transition that followed from it."""
-    unit = one.unit
+    one, unit = copy.instance, copy.unit
     if told.event is Event.SPAWNED:
         events.add("start", one, pid=unit.pid, reason=told.reason)
     elif told.event is Event.ADOPTED:

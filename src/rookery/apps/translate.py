@@ -8,7 +8,11 @@ import pwd
 import signal
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rookery import errors
+from rookery.cluster.settings import POLICY
+from rookery.config.spec import AppSpec
 from rookery.control.messages import ExitInfo
 from rookery.lifecycle.exit import ExitStatus
 from rookery.lifecycle.restart import Backoff, MaxRestarts, RestartPolicy
@@ -19,33 +23,36 @@ from rookery.supervise.record import LastExit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rookery.config.spec import AppSpec
 
+_BLANK = AppSpec(name="", command=(), cwd="")
 _LIMITS = {"memory": "as", "open_files": "nofile", "processes": "nproc", "cpu_time": "cpu", "core": "core"}
 
 
 def restart_policy(spec: AppSpec) -> RestartPolicy:
     """The app's restart policy."""
+    backoff, stable_after = spec.backoff, spec.stable_after
+    if spec.bind and (backoff, stable_after) == (_BLANK.backoff, _BLANK.stable_after):
+        # A worker that served is missed at once, by a share of all requests.
+        backoff, stable_after = msgspec.structs.replace(backoff, cap=POLICY.backoff.cap), POLICY.stable_after
     return RestartPolicy(
         when=spec.restart,
         ok_exit_codes=frozenset(spec.ok_exit_codes),
-        backoff=Backoff(
-            base=spec.backoff.base, factor=spec.backoff.factor, cap=spec.backoff.cap, jitter=spec.backoff.jitter
-        ),
+        backoff=Backoff(base=backoff.base, factor=backoff.factor, cap=backoff.cap, jitter=backoff.jitter),
         restart_delay=spec.restart_delay,
         max_restarts=None
         if spec.max_restarts is None
         else MaxRestarts(count=spec.max_restarts.count, window=spec.max_restarts.window),
         min_uptime=spec.min_uptime,
-        stable_after=spec.stable_after,
+        stable_after=stable_after,
     )
 
 
 def stop_plan(spec: AppSpec) -> StopPlan:
-    """The app's stop plan."""
-    return StopPlan(
-        signal=signal.Signals[spec.stop_signal].value, graceful_timeout=spec.graceful_timeout, scope=spec.stop_scope
-    )
+    """The app's stop plan. A worker of a clustered app drains first; its children serve too, so only it is told."""
+    number = signal.Signals[spec.stop_signal].value
+    if spec.bind:
+        return StopPlan(signal=number, graceful_timeout=spec.drain_timeout + spec.graceful_timeout, scope="leader")
+    return StopPlan(signal=number, graceful_timeout=spec.graceful_timeout, scope=spec.stop_scope)
 
 
 def spawn_spec(spec: AppSpec, base_env: Mapping[str, str], index: int) -> SpawnSpec:

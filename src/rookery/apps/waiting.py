@@ -31,7 +31,7 @@ async def wait_for(
         left = deadline - loop.time()
         if not waiting or lost or left <= 0:
             break
-        settling = [one for one in waiting if until == "settled" and not one.app.spec.readiness.notify]
+        settling = [one for one in waiting if until == "settled" and not one.copy.awaits_ready]
         pauses = [left, *(_to_settle(one) for one in settling)]
         try:
             await asyncio.wait_for(events.changed(), min(pauses))
@@ -60,7 +60,7 @@ def is_so(one: Instance, until: Until) -> bool:
         return unit.state in (State.STOPPED, State.EXITED)
     if until == "exited":
         return unit.state is State.EXITED
-    return unit.is_ready and (one.app.spec.readiness.notify or _to_settle(one) <= 0)
+    return unit.is_ready and (one.copy.awaits_ready or _to_settle(one) <= 0)
 
 
 def _how(one: Instance) -> str:

@@ -33,7 +33,7 @@ def act(verb: str, argv: Sequence[str], *, about: str, examples: Sequence[str]) 
     check_named(verb, options.selectors)
     base_env = None
     if verb == "restart":
-        base_env = _base_env(update=options.update_env, inherit_all=options.inherit_env)
+        base_env = updated_env(verb, update=options.update_env, inherit_all=options.inherit_env)
     chosen = selectors(options.selectors)
     client = mutating_client(places.home(os.environ), options.selectors)
     return request(
@@ -41,11 +41,12 @@ def act(verb: str, argv: Sequence[str], *, about: str, examples: Sequence[str]) 
     )
 
 
-def _base_env(*, update: bool, inherit_all: bool) -> dict[str, str] | None:
+def updated_env(verb: str, *, update: bool, inherit_all: bool) -> dict[str, str] | None:
+    """What of our environment apps get from now on; None: they keep theirs. Raises UsageError."""
     from rookery.config.environment import base_environment
 
     if inherit_all and not update:
-        raise UsageError("--inherit-env goes with --update-env", hint="rook restart NAME --update-env --inherit-env")
+        raise UsageError("--inherit-env goes with --update-env", hint=f"rook {verb} NAME --update-env --inherit-env")
     return base_environment(os.environ, inherit_all=inherit_all) if update else None
 
 

@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple
 
 from rookery._base.units import format_duration, format_size
+from rookery.cli import cluster_words
 from rookery.cli.output import BOLD, DIM, STATE_COLOURS, harmless, painted, stderr_lines
 from rookery.cli.policy_words import limits, restart_policy, stop_plan
 from rookery.cli.process_tree import drawn
@@ -61,6 +62,7 @@ def _facts(detail: dict[str, Any], logs: Mapping[str, LogEnd], *, colour: bool, 
     yield _fact("since", f"{_moment(row['since'])}")
     yield _fact("command", shlex.join(app.get("command") or ()))
     yield _fact("cwd", app.get("cwd") or "")
+    yield from (_fact(label, text) for label, text in cluster_words.facts(detail))
     if app.get("origin"):
         yield _fact("file", app["origin"])
     if app.get("user"):

@@ -23,6 +23,7 @@ COMMANDS = {
     "logs": ("logs", "the last lines of output, and what comes"),
     "stop": ("stop", "stop apps; they stay known"),
     "restart": ("restart", "stop apps and start them again"),
+    "reload": ("reload", "replace what runs, one by one: no request fails"),
     "delete": ("delete", "stop apps and forget them"),
     "scale": ("scale", "more or fewer instances of an app"),
     "wait": ("wait", "until apps are ready, stopped, or otherwise as wanted"),

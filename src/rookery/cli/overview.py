@@ -12,10 +12,12 @@ rook keeps programs running: in any language, through their crashes and its own.
   rook start app.py                   run it, and keep it running
   rook start server.js -i 2 -n web    two instances, named web
   rook start -- ./bin --flag          any command line
+  rook start shop.web:app -i max      an ASGI or WSGI app, on all cores
   rook start rook.toml                everything that a file declares
   rook list                           what runs
   rook logs web -f                    its output, as it comes
   rook restart web                    stop it and start it again
+  rook reload web                     replace it without failing a request
   rook kill                           stop everything
 """
 

@@ -145,7 +145,7 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_waiting(parser: Parser) -> None:
+def add_waiting(parser: Parser, *, timeout: str = "30s") -> None:
     """``--wait`` and ``--timeout`` of the commands that change something."""
     parser.add_argument(
         "--wait",
@@ -154,4 +154,10 @@ def add_waiting(parser: Parser) -> None:
         metavar="|".join(WAITS),
         help="how long to wait; settled: ready, or alive for its min_uptime",
     )
-    parser.add_argument("--timeout", type=duration, default=30.0, metavar="TIME", help="wait no longer (default: 30s)")
+    parser.add_argument(
+        "--timeout",
+        type=duration,
+        default=parse_duration(timeout),
+        metavar="TIME",
+        help=f"wait no longer (default: {timeout})",
+    )

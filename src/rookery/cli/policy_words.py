@@ -8,6 +8,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_DEFAULT = {"base": 0.1, "factor": 2.0, "cap": 30.0, "jitter": True}
+_STABLE = 10.0
+CAP_ON_A_PORT = 2.0
+"""The longest wait of an app that shares a port and says nothing of waits: it is missed by a share of all requests."""
 _WHEN = {"always": "always restarted", "on-failure": "restarted after a failure", "never": "never restarted"}
 
 
@@ -22,7 +26,10 @@ def restart_policy(app: dict[str, Any]) -> str:
         return text
     backoff = app.get("backoff") or {}
     if {"base", "cap"} <= backoff.keys():
-        text += f", waiting {format_duration(backoff['base'])} to {format_duration(backoff['cap'])} in a crash loop"
+        cap = backoff["cap"]
+        if app.get("bind") and backoff == _DEFAULT and app.get("stable_after") == _STABLE:
+            cap = CAP_ON_A_PORT
+        text += f", waiting {format_duration(backoff['base'])} to {format_duration(cap)} in a crash loop"
     if app.get("restart_delay"):
         text += f" and {format_duration(app['restart_delay'])} before each"
     if most := app.get("max_restarts"):
@@ -31,9 +38,14 @@ def restart_policy(app: dict[str, Any]) -> str:
 
 
 def stop_plan(app: dict[str, Any]) -> str:
-    """How it is stopped."""
+    """How it is stopped; a worker of a cluster drains at first."""
     whom = "its first process" if app.get("stop_scope") == "leader" else "all its processes"
-    limit = format_duration(app.get("graceful_timeout", 10.0))
+    grace = app.get("graceful_timeout", 10.0)
+    limit = format_duration(grace)
+    if app.get("bind"):
+        drain = app.get("drain_timeout", 30.0)
+        signal, limit = app.get("stop_signal", "SIGTERM"), format_duration(drain + grace)
+        return f"{signal}: answers what it has for {format_duration(drain)} at most; SIGKILL after {limit}"
     return f"{app.get('stop_signal', 'SIGTERM')} to {whom}, SIGKILL after {limit}"
 
 

@@ -9,15 +9,20 @@ from rookery.errors import UsageError
 
 
 class Setting(NamedTuple):
-    """An option that is a key of rook.toml. path: the key; default: as the help shows it, in config's own words."""
+    """An option that is a key of rook.toml.
+
+    path: the key; default: as the help shows it, in config's own words; repeats: may be given several times.
+    """
 
     flags: str
     path: tuple[str, ...]
     metavar: str
     help: str
     default: str
+    repeats: bool = False
 
 
+_EITHER = "127.0.0.1:8000 for an app, else none"
 SETTINGS = (
     Setting("-n --name", ("name",), "NAME", "the app's name", "from the target"),
     Setting("-i --instances", ("instances",), "N", "how many; also max, half, -1 (all CPUs but one)", "1"),
@@ -25,6 +30,27 @@ SETTINGS = (
     Setting("--cwd", ("cwd",), "DIR", "working directory", "."),
     Setting("--interpreter", ("interpreter",), "PROGRAM", "what runs the script", "found by extension or #!"),
     Setting("-m --module", ("module",), "MODULE", "run a Python module, as python -m", "none"),
+    Setting(
+        "--bind", ("bind",), "HOST:PORT", "share this port (or unix:/path); may be repeated", _EITHER, repeats=True
+    ),
+    Setting(
+        "--balance",
+        ("balance",),
+        "HOW",
+        "shared, hash, port, or to Python apps also round_robin, least_connections, sticky",
+        "shared",
+    ),
+    Setting("--kind", ("kind",), "KIND", "app, asgi, wsgi, connection, socket, node, command", "found"),
+    Setting("--drain-timeout", ("drain_timeout",), "TIME", "for requests under way when an instance goes", "30s"),
+    Setting("--linger", ("linger",), "TIME", "a connection silent for so long is closed then", "2s"),
+    Setting("--max-surge", ("max_surge",), "N", "how many rook reload replaces at once", "1"),
+    Setting("--start-timeout", ("start_timeout",), "TIME", "until an instance on a port is ready", "30s"),
+    Setting("--backlog", ("backlog",), "N", "connections that may wait", "2048"),
+    Setting("--max-requests", ("max_requests",), "N", "replace an instance after so many", "never"),
+    Setting("--max-requests-jitter", ("max_requests_jitter",), "SHARE", "a random share less of them", "0.1"),
+    Setting("--max-lifetime", ("max_lifetime",), "TIME", "replace an instance of this age", "never"),
+    Setting("--worker-timeout", ("worker_timeout",), "TIME", "one without a sign of life is replaced", "30s"),
+    Setting("--request-timeout", ("request_timeout",), "TIME", "for one request of a Python app", "never"),
     Setting("--env-file", ("env_file",), "FILE", "variables from a file", "none"),
     Setting("--user", ("user",), "NAME", "run as this user", "you"),
     Setting("--group", ("group",), "NAME", "run with this group", "the user's"),
@@ -68,6 +94,8 @@ _EXAMPLES = (
     "rook start server.js -i 2 -n web          two instances, named web",
     "rook start app.py -- --port 8000          options after -- belong to the program",
     "rook start -m pkg.main                    a Python module",
+    "rook start shop.web:app -i max            an ASGI or WSGI app on all cores, on 127.0.0.1:8000",
+    "rook start server.js -i 4 --bind :3000    a Node server, four times on one port",
     "rook start -- ./bin --flag                any command",
     "rook start 'tail -f x | grep y' --shell   a line for /bin/sh",
     "rook start rook.toml --only web           some apps of a config file (alone: ./rook.toml)",
@@ -135,16 +163,18 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
             table = table.setdefault(key, {})
         table[setting.path[-1]] = value
     if given["set_env"]:
-        found["env"] = dict(_variable(text) for text in given["set_env"])
+        found["env"] = dict(_pair("--set-env", text) for text in given["set_env"])
+    if given["option"]:
+        found["options"] = dict(_pair("--option", text) for text in given["option"])
     if given["shell"]:
         found["shell"] = True
     return found
 
 
-def _variable(text: str) -> tuple[str, str]:
+def _pair(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--set-env {text} has no value", hint=f"--set-env {text}=VALUE")
+        raise UsageError(f"{flag} {text} has no value", hint=f"{flag} {text}=VALUE")
     return name, value
 
 
@@ -156,7 +186,9 @@ def _parser() -> Parser:
         words="[TARGET [ARGS...]]",
         unknown_hint="options for the program go after --",
     )
-    parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command, config file or known app")
+    parser.add_argument(
+        "words", nargs="*", metavar="TARGET", help="script, command, module:app, config file or known app"
+    )
     _add_settings(parser)
     parser.add_argument("--inherit-env", action="store_true", help="hand on all of your environment")
     parser.add_argument("--update-env", action="store_true", help="known apps get your environment of now")
@@ -181,7 +213,7 @@ def _up_parser() -> Parser:
         words="[TARGET [ARGS...]]",
         unknown_hint="options for the program go after --",
     )
-    parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command or config file")
+    parser.add_argument("words", nargs="*", metavar="TARGET", help="script, command, module:app or config file")
     parser.add_argument("--no-prefix", action="store_true", help="lines of several apps without their name")
     parser.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", metavar="WHEN", help="auto, always or never"
@@ -194,11 +226,13 @@ def _add_settings(parser: Parser) -> None:
     for setting in SETTINGS:
         parser.add_argument(
             *setting.flags.split(),
+            action="append" if setting.repeats else "store",
             dest="_".join(setting.path),
             metavar=setting.metavar,
             help=f"{setting.help} (default: {setting.default})",
         )
     parser.add_argument("--set-env", action="append", metavar="K=V", help="a variable; may be repeated")
+    parser.add_argument("--option", action="append", metavar="K=V", help="uvicorn's, for an app; may be repeated")
     parser.add_argument("--shell", action="store_true", help="TARGET is a line for /bin/sh")
     parser.add_argument("--env", metavar="PROFILE", help="the config file's environment profile to use")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this app of the file; may be repeated")

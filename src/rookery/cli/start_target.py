@@ -74,4 +74,4 @@ def _files(call: Call) -> list[str]:
 
 
 def _option(key: str) -> str:
-    return "--set-env" if key == "env" else f"--{key.replace('_', '-')}"
+    return {"env": "--set-env", "options": "--option"}.get(key) or f"--{key.replace('_', '-')}"

@@ -22,7 +22,7 @@ from rookery.cluster.reloading import ReloadResult, reload
 from rookery.cluster.roll import Joined, Roll
 from rookery.cluster.serving import serve
 from rookery.cluster.settings import count, make_settings
-from rookery.cluster.sockets import Listeners
+from rookery.cluster.sockets import LATE, Listeners
 from rookery.cluster.stats import Numbers
 from rookery.cluster.status import ClusterStatus, WorkerStatus, latency_of, status_of
 from rookery.cluster.watch import Watch
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from rookery.cluster.settings import Balance
     from rookery.cluster.target import Kind
     from rookery.lifecycle.restart import RestartPolicy
-
-_LATE = 0.3
 
 
 class Cluster:
@@ -146,7 +144,7 @@ class Cluster:
         recipe = Recipe(settings, settings.app, settings.kind)
         crew = self._crew = WorkerCrew(desk, recipe, self._teller, self._message)
         GUARD.begin()
-        self._watch = Watch(crew, settings, self._clock, self._teller, self._recycle)
+        self._watch = Watch(crew, lambda: settings, self._clock, self._teller.tell, self._recycle)
         self._watching = asyncio.ensure_future(self._watch.run())
         try:
             if desk.passing is not None:
@@ -256,7 +254,7 @@ class Cluster:
         if wanted < before:
             less = list(range(wanted, before))
             if listeners.steer(wanted):
-                await self._clock.sleep(_LATE)  # whose handshake has begun
+                await self._clock.sleep(LATE)  # whose handshake has begun
             await crew.remove(less)
             for slot in reversed(less):  # the last first: the others keep their places in the kernel's table
                 listeners.drop(slot)

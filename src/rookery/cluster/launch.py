@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.cluster import contract
 from rookery.cluster.contract import Orders
 from rookery.process.gate import telling_pid
+from rookery.process.lookup import exists, explain, find
 from rookery.worker import words
 
 if TYPE_CHECKING:
@@ -35,10 +37,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Place:
-    """What one worker is given. The numbers are descriptors of this process.
+    """What one worker is given. The numbers are descriptors of this process, or what it will find them as.
 
-    slot: from 0; id: counts up over all workers; sockets: listening, for this slot; addresses: where they listen; page:
-    of statistics; notify: the value of NOTIFY_SOCKET; channel: the worker's end, or -1; port: its own, or None.
+    slot: from 0; id: counts up over all workers; sockets: listening, for this slot; addresses: where they listen, one
+    for each where there are several; page: of statistics; notify: the value of NOTIFY_SOCKET; channel: the worker's
+    end, or -1; port: its own, or None; ours: the sockets as descriptors of this process, where the numbers are not.
     """
 
     slot: int
@@ -50,6 +53,7 @@ class Place:
     addresses: tuple[str, ...] = ()
     port: int | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
+    ours: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,3 +169,25 @@ def by_node(recipe: Recipe, place: Place) -> Launch:
 
 
 _LAUNCHERS: dict[str, Callable[[Recipe, Place], Launch]] = {"program": by_program, "node": by_node}
+
+
+def merged(*parts: Mapping[str, str | None]) -> dict[str, str]:
+    """One environment of several, the later ones on top; None takes a variable away."""
+    env: dict[str, str] = {}
+    for part in parts:
+        for name, value in part.items():
+            if value is None:
+                env.pop(name, None)
+            else:
+                env[name] = value
+    return env
+
+
+def check_program(argv: tuple[str, ...], recipe: Recipe, env: Mapping[str, str], cwd: str | None) -> None:
+    """A program behind a gate that is not there: the gate would only say 127. Raises CommandNotFound."""
+    if recipe.kind != "program" or isinstance(recipe.app, str):
+        return
+    program = recipe.app[0]
+    if argv[0] != program and find(program, env, cwd) is None:
+        number = errno.EACCES if exists(program, env, cwd) else errno.ENOENT
+        raise explain(number, recipe.app, stage="exec", env=env, cwd=cwd)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from rookery.cluster import stats
-from rookery.cluster.launch import Place, codec_of, launch
+from rookery.cluster.launch import Place, check_program, codec_of, launch, merged
 from rookery.cluster.node import words as node_words
 from rookery.errors import LinkError
 from rookery.ipc.channel import Channel
-from rookery.process.lookup import exists, explain, find
 from rookery.process.notify import Notify
 from rookery.process.reader import PipeReader
 from rookery.process.readiness import readiness
@@ -22,7 +20,7 @@ from rookery.worker import words as worker_words
 from rookery.worker.tail import Tail, pass_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from rookery.cluster.desk import Desk
     from rookery.cluster.launch import Recipe
@@ -88,8 +86,8 @@ class WorkerPlumbing:
             source=passing.open(self._slot, self.id, self.page) if passing else {},
         )
         started = launch(recipe, place)
-        env = _merged(os.environ, settings.env, recipe.env, started.env)
-        _check(started.argv, recipe, env, settings.cwd)
+        env = merged(os.environ, settings.env, recipe.env, started.env)
+        check_program(started.argv, recipe, env, settings.cwd)
         fds = {0: desk.null, **started.fds, **self._outputs()}
         return SpawnSpec(started.argv, env=env, cwd=settings.cwd, fds=fds)
 
@@ -189,24 +187,3 @@ class WorkerPlumbing:
             self.page.close()
             self.page = None
         return tuple(self.tail.lines(_LAST_LINES))
-
-
-def _merged(*parts: Mapping[str, str | None]) -> dict[str, str]:
-    env: dict[str, str] = {}
-    for part in parts:
-        for name, value in part.items():
-            if value is None:
-                env.pop(name, None)
-            else:
-                env[name] = value
-    return env
-
-
-def _check(argv: tuple[str, ...], recipe: Recipe, env: Mapping[str, str], cwd: str | None) -> None:
-    """A program behind a gate that is not there: the gate would only say 127. Raises CommandNotFound."""
-    if recipe.kind != "program" or isinstance(recipe.app, str):
-        return
-    program = recipe.app[0]
-    if argv[0] != program and find(program, env, cwd) is None:
-        number = errno.EACCES if exists(program, env, cwd) else errno.ENOENT
-        raise explain(number, recipe.app, stage="exec", env=env, cwd=cwd)

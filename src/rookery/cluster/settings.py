@@ -8,9 +8,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from rookery._base.binds import Bind, parse_binds
 from rookery._base.units import parse_size
 from rookery._os import machine
-from rookery.cluster.binds import Bind, parse_binds
 from rookery.cluster.target import App, Kind, kind_of
 from rookery.errors import UsageError
 from rookery.lifecycle.restart import Backoff, RestartPolicy

@@ -9,16 +9,19 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rookery._base.addresses import connectable
+from rookery._base.binds import Bind
 from rookery._os.reuseport import steer
-from rookery.cluster.binds import Bind
 from rookery.errors import BindFailed, RookeryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+SHARED: Final = -1
+LATE: Final = 0.3
+"""Seconds after a steer until a handshake that had begun before is over."""
 _TRIES = 20
 
 
@@ -148,24 +151,47 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         sock.close()
 
 
+class Place(NamedTuple):
+    """Where sockets belong. slot: SHARED, or whose they are alone; bind: as it was asked for."""
+
+    slot: int
+    bind: Bind
+
+
 class Listeners:
     """All sockets of a cluster.
 
     shared: one set for all slots. by slot ("hash": of one address by SO_REUSEPORT; "port": base + slot): a set for
     each. Where a program binds its port itself there are none, and only the addresses are known.
+    reuse_port: SO_REUSEPORT for shared sockets too, so that who comes later can listen beside them; found: sockets that
+    are there already, by their Place; taken over, and used in place of new ones; joins: whoever has a port has it for
+    us, so listen beside him.
     """
 
     def __init__(
-        self, binds: Sequence[Bind], *, balance: str, backlog: int, unix_mode: int | None, own_ports: bool = False
+        self,
+        binds: Sequence[Bind],
+        *,
+        balance: str,
+        backlog: int,
+        unix_mode: int | None,
+        own_ports: bool = False,
+        reuse_port: bool = False,
+        found: Mapping[Place, list[socket.socket]] | None = None,
+        joins: bool = False,
     ) -> None:
         self._binds = tuple(binds)
         self._balance = balance
         self._backlog = backlog
         self._unix_mode = unix_mode
         self._own_ports = own_ports
+        self._reuse_port = reuse_port
+        self._found = dict(found or {})
+        self._joins = joins
         self._shared: list[socket.socket] = []
         self._slots: dict[int, list[socket.socket]] = {}
-        self._paths: list[tuple[str, int]] = []
+        self._places: dict[Place, list[socket.socket]] = {}
+        self._paths: dict[str, int] = {}
 
     @property
     def is_by_slot(self) -> bool:
@@ -178,41 +204,78 @@ class Listeners:
             if self.is_by_slot:
                 for slot in range(slots):
                     self.add(slot)
-            elif not self._own_ports:
+            elif not self._own_ports and not self._shared:
                 for bind in self._binds:
-                    made = listen(bind, backlog=self._backlog, unix_mode=self._unix_mode)
+                    made = self._take(SHARED, bind) or listen(
+                        bind, backlog=self._backlog, unix_mode=self._unix_mode, reuse_port=self._may_reuse(bind)
+                    )
+                    self._places[Place(SHARED, bind)] = made
                     self._shared += made
                     if bind.path:
-                        self._paths.append((bind.path, os.stat(bind.path).st_ino))
+                        self._paths[bind.path] = os.stat(bind.path).st_ino
         except BaseException:
             self.close()
             raise
+
+    def _take(self, slot: int, bind: Bind) -> list[socket.socket]:
+        """What was found for it, where clients still reach that."""
+        found = self._found.pop(Place(slot, bind), None)
+        if found is None:  # asked for by another name: port 0 got that port
+            same = [
+                place
+                for place, sockets in self._found.items()
+                if place.slot == slot and [address_of(sock) for sock in sockets] == [str(bind)]
+            ]
+            found = self._found.pop(same[0]) if same else []
+        if bind.path and found and not os.path.exists(bind.path):
+            _close(found)
+            return []
+        return found
+
+    def _may_reuse(self, bind: Bind) -> bool:
+        """Joining is for ports that are ours: whoever else has it is to be told of by an error."""
+        if not self._reuse_port or bind.path:
+            return False
+        if bind.port and not self._joins and not any(place.bind == bind for place in self._found):
+            _close(listen(bind, backlog=1))
+        return True
 
     def add(self, slot: int) -> None:
         """Sockets for one more slot. Raises BindFailed."""
         if not self.is_by_slot or slot in self._slots:
             return
-        if self._balance == "port":
-            base = self._binds[0].port
-            bind = self._binds[0]._replace(port=base + slot if base else 0)
-            self._slots[slot] = listen(bind, backlog=self._backlog)
-            return
-        first = next(iter(self._slots.values()), None)
-        if first is None:  # SO_REUSEPORT would let us join somebody else's port: it is to be free
+        made: list[socket.socket] = []
+        try:
             for bind in self._binds:
-                if bind.port:
-                    _close(listen(bind, backlog=1))
-            made = [sock for bind in self._binds for sock in listen(bind, backlog=self._backlog, reuse_port=True)]
-        else:
-            made = []
-            try:
-                for one in first:
-                    name = one.getsockname()
-                    made.append(_listen_tcp(one.family, name, self._backlog, reuse_port=True))
-            except OSError as error:
-                _close(made)
-                raise _failed(Bind(name[0], name[1]), error) from None
+                new = self._take(slot, bind) or self._make(slot, bind)
+                self._places[Place(slot, bind)] = new
+                made += new
+        except BaseException:
+            _close(made)
+            for bind in self._binds:
+                self._places.pop(Place(slot, bind), None)
+            raise
         self._slots[slot] = made
+
+    def _make(self, slot: int, bind: Bind) -> list[socket.socket]:
+        if self._balance == "port":
+            own = bind._replace(port=bind.port + slot if bind.port else 0)
+            return listen(own, backlog=self._backlog)
+        kept = {**self._found, **self._places}
+        first = next((sockets for place, sockets in kept.items() if place.bind == bind), None)
+        if first is None:  # SO_REUSEPORT would let us join somebody else's port: it is to be free
+            if bind.port and not self._joins:
+                _close(listen(bind, backlog=1))
+            return listen(bind, backlog=self._backlog, reuse_port=True)
+        made: list[socket.socket] = []
+        try:
+            for one in first:
+                name = one.getsockname()
+                made.append(_listen_tcp(one.family, name, self._backlog, reuse_port=True))
+        except OSError as error:
+            _close(made)
+            raise _failed(Bind(name[0], name[1]), error) from None
+        return made
 
     def steer(self, slots: int) -> bool:
         """New connections go to the first ``slots`` sets only; False where that cannot be had, or there are none."""
@@ -225,10 +288,15 @@ class Listeners:
     def drop(self, slot: int) -> None:
         """Close the sockets of a slot that is no more."""
         _close(self._slots.pop(slot, []))
+        self._places = {place: sockets for place, sockets in self._places.items() if place.slot != slot}
 
     def of(self, slot: int) -> list[socket.socket]:
         """What a worker of this slot listens to."""
         return self._slots.get(slot, []) if self.is_by_slot else self._shared
+
+    def places(self) -> dict[Place, list[socket.socket]]:
+        """All that are open, by where they belong."""
+        return dict(self._places)
 
     def port_of(self, slot: int) -> int | None:
         """The port that is this slot's alone, where each has one."""
@@ -245,6 +313,12 @@ class Listeners:
             return [str(self._binds[0]._replace(port=self._binds[0].port + slot)) for slot in range(slots)]
         return list(dict.fromkeys(address_of(sock) for sock in self._all()))
 
+    def addresses_of(self, slot: int) -> list[str]:
+        """Where clients find the worker of a slot."""
+        if self._own_ports:
+            return [str(self._binds[0]._replace(port=self._binds[0].port + slot))]
+        return list(dict.fromkeys(address_of(sock) for sock in self.of(slot)))
+
     def _all(self) -> Iterator[socket.socket]:
         yield from self._shared
         for _, sockets in sorted(self._slots.items()):
@@ -252,11 +326,22 @@ class Listeners:
 
     def close(self) -> None:
         """Let go of all; files of Unix sockets that are still ours are removed."""
-        _close(list(self._all()))
-        self._shared.clear()
-        self._slots.clear()
-        for path, inode in self._paths:
+        self.let_go()
+        for path, inode in self._paths.items():
             with suppress(OSError):
                 if os.stat(path).st_ino == inode:
                     os.unlink(path)
         self._paths.clear()
+
+    def forget_found(self) -> None:
+        """Close what was found and not asked for."""
+        _close([sock for sockets in self._found.values() for sock in sockets])
+        self._found.clear()
+
+    def let_go(self) -> None:
+        """Close our copies; whoever else has some goes on."""
+        self.forget_found()
+        _close(list(self._all()))
+        self._shared.clear()
+        self._slots.clear()
+        self._places.clear()

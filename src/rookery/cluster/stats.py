@@ -2,10 +2,13 @@
 
 One writer (the worker's loop), any number of readers; each number is one word, so a reader sees it whole.
 
-word  0        1          2         3       4          5            6             7      8         9       16 ...
-      version  heartbeat  requests  errors  in flight  connections  latency (us)  flags  accepted  closed  histogram
+word  0        1          2         3       4          5            6             7      8         9       10
+      version  heartbeat  requests  errors  in flight  connections  latency (us)  flags  accepted  closed  ready
+      16 ...
+      histogram
 
-accepted and closed are of connections that were passed to it; they only grow.
+accepted and closed are of connections that were passed to it; they only grow. ready is written by the parent, so that
+its successor finds it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from rookery.ipc import shared_segment
 
 SIZE = 4096
 VERSION = 1
-HEARTBEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, LATENCY, FLAGS, ACCEPTED, CLOSED = range(1, 10)
+HEARTBEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, LATENCY, FLAGS, ACCEPTED, CLOSED, READY = range(1, 11)
 HISTOGRAM = 16
 IS_DRAINING = 1
 WANTS_REPLACEMENT = 2

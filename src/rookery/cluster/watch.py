@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rookery.cluster import stats
 from rookery.cluster.events import ClusterEvent
@@ -15,35 +15,79 @@ from rookery.metrics.sampler import Root, Sampler
 from rookery.process.tree import INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from rookery._base.clock import Clock
-    from rookery.cluster.crew import WorkerCrew
-    from rookery.cluster.events import Teller
-    from rookery.cluster.member import Member
+    from rookery.cluster.care import Care
     from rookery.cluster.settings import Settings
     from rookery.metrics.sampler import Usage
+    from rookery.supervise.unit import Unit
 
 _log = logging.getLogger("rookery.cluster")
 _SAMPLE_EVERY = 2.0
 _RATE_OVER = 5.0
 
 
+class Watched(Protocol):
+    """A worker of a slot. id: of its present copy; retired: it is to go; now: what its present copy has counted."""
+
+    slot: int
+    retired: bool
+
+    @property
+    def id(self) -> int:
+        """See the class."""
+        ...
+
+    @property
+    def unit(self) -> Unit:
+        """What keeps it alive."""
+        ...
+
+    @property
+    def care(self) -> Care:
+        """Who looks after its present copy."""
+        ...
+
+    @property
+    def now(self) -> stats.Numbers | None:
+        """See the class."""
+        ...
+
+
+class Workers(Protocol):
+    """Everybody by iterating, also those on the way in or out."""
+
+    @property
+    def members(self) -> Mapping[int, Watched]:
+        """Who has which slot."""
+        ...
+
+    def __iter__(self) -> Iterator[Watched]:
+        """See the class."""
+        ...
+
+
 class Watch:
-    """recycle: replaces the worker of a slot. usage: the last sample, by the member's unit."""
+    """recycle: replaces the worker of a slot; tell: called with what is noticed. usage: the last sample, by the
+    member's unit; samples: whether it is taken here, or by somebody else.
+    """
 
     def __init__(
         self,
-        crew: WorkerCrew,
-        settings: Settings,
+        crew: Workers,
+        settings: Callable[[], Settings],
         clock: Clock,
-        teller: Teller,
+        tell: Callable[[ClusterEvent], None],
         recycle: Callable[[int], Awaitable[object]],
+        *,
+        samples: bool = True,
     ) -> None:
         self._crew = crew
         self._settings = settings
         self._clock = clock
-        self._teller = teller
+        self._tell = tell
+        self._samples = samples
         self._recycle = recycle
         self._sampler = Sampler(INDEX.cookie)
         self._sampled = float("-inf")
@@ -52,8 +96,13 @@ class Watch:
         self._recycling: asyncio.Task[object] | None = None
         self._history: dict[tuple[str, int], deque[tuple[float, int]]] = {}
         self.usage: dict[str, Usage] = {}
+
+    @property
+    def period(self) -> float:
+        """Seconds between two looks."""
+        settings = self._settings()
         times = [1.0, *[t / 4 for t in (settings.worker_timeout, settings.max_lifetime) if t]]
-        self.period = max(0.05, min(times))
+        return max(0.05, min(times))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -67,7 +116,7 @@ class Watch:
     def look(self) -> None:
         """Once."""
         now = self._clock.monotonic()
-        if now - self._sampled >= _SAMPLE_EVERY:
+        if self._samples and now - self._sampled >= _SAMPLE_EVERY:
             self.sample(now)
         for member in self._crew:
             numbers = member.now
@@ -88,14 +137,14 @@ class Watch:
                 cookies[unit.cookie] = unit.key
         self.usage = self._sampler.sample(roots, cookies, now)
 
-    def rate(self, member: Member) -> float:
+    def rate(self, member: Watched) -> float:
         """Requests in a second, over the last seconds."""
         seen = self._history.get((member.unit.key, member.id))
         if not seen or len(seen) < 2 or seen[-1][0] <= seen[0][0]:
             return 0.0
         return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
 
-    def _count(self, member: Member, numbers: stats.Numbers, now: float) -> None:
+    def _count(self, member: Watched, numbers: stats.Numbers, now: float) -> None:
         seen = self._history.setdefault((member.unit.key, member.id), deque())
         seen.append((now, numbers.requests))
         while now - seen[0][0] > _RATE_OVER:
@@ -104,33 +153,34 @@ class Watch:
             keep = {(one.unit.key, one.id) for one in self._crew}
             self._history = {key: value for key, value in self._history.items() if key in keep}
 
-    def _check_stuck(self, member: Member, numbers: stats.Numbers, now: float) -> None:
-        limit = self._settings.worker_timeout
-        silent = member.silence.look(numbers.heartbeat, now, period=self.period)
-        if limit is None or member.blame or not member.silence.is_known or silent < limit:
+    def _check_stuck(self, member: Watched, numbers: stats.Numbers, now: float) -> None:
+        limit = self._settings().worker_timeout
+        care = member.care
+        silent = care.silence.look(numbers.heartbeat, now, period=self.period)
+        if limit is None or care.blame or not care.silence.is_known or silent < limit:
             return
         why = f"no sign of life for {silent:.1f} s (worker_timeout is {limit:g} s)"
-        self._teller.tell(ClusterEvent("worker_stuck", self._clock.wall(), why, member.slot, member.id, member.pid))
-        member.end_stuck(why)
+        self._tell(ClusterEvent("worker_stuck", self._clock.wall(), why, member.slot, member.id, member.unit.pid))
+        care.end_stuck(why)
 
     def _check_limits(self, now: float) -> None:
-        settings = self._settings
+        settings = self._settings()
         if self._recycling is not None and not self._recycling.done():
             return
         pause = settings.policy.backoff.ceiling(self._failures) if self._failures else 0.0
         if now - self._recycled < max(settings.min_recycle_interval, pause):
             return
         # The oldest first: under load a young one may be over its limit before an old one has had its turn.
-        for slot, member in sorted(self._crew.members.items(), key=lambda item: item[1].id):
+        for slot, member in sorted(self._crew.members.items(), key=lambda item: -(item[1].unit.uptime or 0.0)):
             numbers = member.now
             if numbers is None or not member.unit.is_ready or member.retired:
                 continue
             usage = self.usage.get(member.unit.key)
             facts = Facts(
                 requests=numbers.requests,
-                limit=member.limit,
+                limit=member.care.limit,
                 uptime=member.unit.uptime,
-                lifetime=member.lifetime,
+                lifetime=member.care.lifetime,
                 memory=None if usage is None else usage.memory,
                 max_memory=settings.max_memory,
                 wants_replacement=bool(numbers.flags & stats.WANTS_REPLACEMENT),
@@ -138,8 +188,10 @@ class Watch:
             why = why_replace(facts)
             if why:
                 self._recycled = now
-                self._teller.tell(
-                    ClusterEvent("worker_recycled", self._clock.wall(), why, slot, member.id, member.pid, wanted=True)
+                self._tell(
+                    ClusterEvent(
+                        "worker_recycled", self._clock.wall(), why, slot, member.id, member.unit.pid, wanted=True
+                    )
                 )
                 self._recycling = asyncio.ensure_future(self._quietly(slot))
                 return

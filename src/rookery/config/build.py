@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rookery.config.contradictions import check_logs
+from rookery.config.contradictions import check_cluster, check_logs
 from rookery.config.interpreter import with_unbuffered_output
 from rookery.config.report import BadValue
 from rookery.config.spec import AppSpec, BackoffSpec, LimitSpec, LogSpec, MaxRestarts, ReadinessSpec
@@ -45,7 +45,7 @@ def build_spec(
         check_logs(plain["logs"])
     if "readiness" in plain:
         plain["readiness"] = ReadinessSpec(**plain["readiness"])
-    return AppSpec(
+    spec = AppSpec(
         name=name,
         command=command,
         cwd=cwd,
@@ -53,6 +53,8 @@ def build_spec(
         origin=origin,
         **plain,
     )
+    check_cluster(spec)
+    return spec
 
 
 def _backoff(table: Mapping[str, Any]) -> BackoffSpec:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _QUOTED = re.compile(r"""\\.|'[^']*'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
 _SHELL_MARKS = re.compile(r"[|<>;&$`]")
 _MODULE = re.compile(r"[^\W\d][\w-]*(\.[^\W\d][\w-]*)*")
+_ATTRIBUTE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 
 
 def command_words(value: object) -> tuple[str, ...]:
@@ -44,6 +45,24 @@ def module_name(value: object) -> str:
         hint = "module is for python -m; give a file as the script" if "/" in name or name.endswith(".py") else ""
         raise expected("a module such as 'pkg.main'", value, hint=hint)
     return name
+
+
+def is_attribute(text: str) -> bool:
+    """Whether a text has the form ``package.module:attribute``."""
+    return _ATTRIBUTE.fullmatch(text) is not None
+
+
+def attribute_name(value: object) -> str:
+    """An app of a module: ``package.module:attribute``."""
+    name = text(value)
+    if is_attribute(name):
+        return name
+    hint = ""
+    if name.endswith("()") and is_attribute(name.removesuffix("()")):
+        hint = f"it is not called; put app = {name.rpartition(':')[2]} into the module"
+    elif name.endswith((".js", ".mjs", ".cjs", ".py")):
+        hint = "a file is a script"
+    raise expected("an app such as 'shop.web:app' (package.module:attribute)", value, hint=hint)
 
 
 def split_command(line: str) -> tuple[str, ...]:
@@ -91,6 +110,27 @@ def module_command(module: str, interpreter: str | None, where: Surroundings) ->
     """The command for ``python -m module``. Raises BadValue where there is no such Python."""
     python = named_interpreter(interpreter, where) if interpreter is not None else python_for(None, where)
     return (python, "-m", module)
+
+
+def app_command(app: str, interpreter: str | None, where: Surroundings) -> tuple[str, ...]:
+    """The Python that is to import an app, for a command without its arguments.
+
+    Raises BadValue where there is none, or where the app's package is in cwd and its module is not in it (path: "app").
+    """
+    module = app.partition(":")[0]
+    folder = where.cwd
+    for part in module.split("."):
+        names = names_in(folder)
+        here = [name for name in names if name == part or name.startswith(f"{part}.")]
+        if not here and folder != where.cwd:
+            near = nearest(part, {name.partition(".")[0] for name in names if not name.startswith(("_", "."))})
+            raise BadValue(
+                f"there is no module {module!r}: {folder} has no {part!r}", hint=did_you_mean(near, ""), path=("app",)
+            )
+        folder = os.path.join(folder, part)
+        if not os.path.isfile(os.path.join(folder, "__init__.py")):  # a file, or known to Python alone
+            break
+    return (named_interpreter(interpreter, where) if interpreter is not None else python_for(None, where),)
 
 
 def plain_command(words: Sequence[str], where: Surroundings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from rookery._base.units import format_duration, format_size
 from rookery.config import system_values, values
-from rookery.config.environment import mask
+from rookery.config.environment import mask_options
 from rookery.config.keys import APP
 from rookery.config.reader import Fields, Scalar
 from rookery.config.spec import AppSpec
@@ -21,7 +21,8 @@ Kind = Literal["new", "changed", "scaled", "down", "unchanged", "left"]
 left: it came from the file, is not in it any more, and goes on."""
 
 _NOT_COMPARED = frozenset({"name", "instances", "origin"})
-_DURATIONS = (values.duration, values.whole_seconds)
+_DURATIONS = (values.duration, values.duration_above_zero, values.time_limit, values.whole_seconds)
+_LIMITS = (values.count_limit, values.time_limit)
 _SIZES = (values.size, values.size_above_zero)
 
 
@@ -110,9 +111,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def masked(change: Change) -> Change:
     """The change with secrets as ``***``."""
     table, dot, name = change.key.partition(".")
-    if table != "env" or not dot:
+    if table not in ("env", "options") or not dot:
         return change
-    old, new = (None if value is None else mask({name: value})[name] for value in (change.old, change.new))
+    old, new = (None if value is None else mask_options({name: value})[name] for value in (change.old, change.new))
     return Change(change.key, old, new)
 
 
@@ -120,6 +121,8 @@ def shown(key: str, value: Any) -> str:
     """A value as people write it: ``10s``, ``64K``, ``022``."""
     kind = _kind(key)
     if value is None:
+        return values.NEVER if isinstance(kind, Scalar) and kind.convert in _LIMITS else "none"
+    if value in ("", []):
         return "none"
     if isinstance(kind, Scalar) and kind.convert in _DURATIONS:
         return format_duration(value)

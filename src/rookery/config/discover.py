@@ -15,10 +15,10 @@ from rookery.config.names import as_name
 _ENTRIES = ("main.py", "app.py", "server.py", "run.py", "wsgi.py", "asgi.py", "manage.py", "bot.py")
 _MORE = ("worker.py", "workers.py", "scheduler.py", "jobs.py")
 _NODE_ENTRIES = ("server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "server.cjs")
-_WEB = {
-    "FastAPI": "asgi", "Starlette": "asgi", "Quart": "asgi", "Litestar": "asgi", "Sanic": "asgi", "Flask": "wsgi",
-    "Bottle": "wsgi", "get_asgi_application": "asgi", "get_wsgi_application": "wsgi",
-}  # fmt: skip
+_WEB = (
+    *("FastAPI", "Starlette", "Quart", "Litestar", "Sanic", "Flask", "Bottle"),
+    *("get_asgi_application", "get_wsgi_application"),
+)
 _OBJECT = re.compile(rf"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*({'|'.join(_WEB)})\(", re.MULTILINE)
 _GUARD = re.compile(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
 _MODULE_FUNCTION = re.compile(r"^([\w.]+):([\w.]+)$")
@@ -135,22 +135,18 @@ def _from_python(folder: str, names: list[str]) -> list[Candidate]:
 
 
 def _python(folder: str, entry: str) -> Candidate:
-    """A script, or where it only makes a web application (``app = FastAPI()``) a server for it."""
+    """A script, or a web application where it only makes one (``app = FastAPI()``)."""
     text = _text(folder, entry)
     if entry == "manage.py":
         args = ["runserver", "--noreload", "127.0.0.1:8000"]
-        note = "Django's own server is for development; for more: gunicorn or uvicorn"
+        note = 'Django\'s own server is for development; for more: app = "PROJECT.wsgi:application"'
         return Candidate("django", {"script": entry, "args": args}, entry, note)
     made = _OBJECT.search(text)
     if made is None or _GUARD.search(text):
         return Candidate(_stem(entry), {"script": entry}, entry)
     target = f"{_stem_of(entry)}:{made[1]}"
     why = f"{made[1]} = {made[2]}(...) in {entry}"
-    if _WEB[made[2]] == "asgi":
-        keys = {"module": "uvicorn", "args": [target, "--host", "127.0.0.1", "--port", "8000"]}
-        return Candidate(_stem(entry), keys, why, "needs uvicorn in the same virtual environment")
-    keys = {"module": "gunicorn", "args": [target, "--bind", "127.0.0.1:8000"]}
-    return Candidate(_stem(entry), keys, why, "needs gunicorn in the same virtual environment")
+    return Candidate(_stem(entry), {"app": target, "bind": "127.0.0.1:8000"}, why)
 
 
 def _names(folder: str) -> list[str]:

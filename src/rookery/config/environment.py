@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +44,14 @@ def mask(env: Mapping[str, str]) -> dict[str, str]:
     Of a URL, whatever the name, only the password and what looks like a secret in its query are replaced.
     """
     return {key: _mask_one(key.upper(), value) for key, value in env.items()}
+
+
+def mask_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for options, whose values may be other things than texts."""
+    return {
+        name: value if isinstance(value, bool | int | float) else mask({name: str(value)})[name]
+        for name, value in options.items()
+    }
 
 
 def _mask_one(key: str, value: str) -> str:

@@ -10,8 +10,9 @@ from rookery.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-_OPTION_NAMES = {("env",): "set-env", ("max_restarts", "count"): "max-restarts"}
-"""Where an option is not called like the key: --env names a profile, --max-restarts is the count alone."""
+_OPTION_NAMES = {("env",): "set-env", ("max_restarts", "count"): "max-restarts", ("options",): "option"}
+"""Where an option is not called like the key: --env names a profile, --max-restarts is the count alone, --option is
+one of several."""
 
 
 class BadValue(ValueError):

@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec import inspect
 
-from rookery.config import manual, system_values, values
-from rookery.config.command import command_words, module_name
+from rookery.config import listening, manual, server_options, system_values, values
+from rookery.config.command import attribute_name, command_words, module_name
 from rookery.config.keys import FILE
 from rookery.config.reader import Each, Fields, Kind, Scalar
 from rookery.config.spec import AppSpec
@@ -25,6 +25,14 @@ _DURATION = {
         {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d)\s*)+)\s*$"},
     ]
 }
+_ABOVE_ZERO = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^(?=.*[1-9])\s*(\d+(\.\d+)?|(\d+(\.\d+)?(ms|s|m|h|d)\s*)+)\s*$"},
+    ]
+}
+_FROM_ONE = {"type": "integer", "minimum": 1}
+_NEVER = {"enum": [values.NEVER]}
 _SIZE = {
     "anyOf": [
         {"type": "integer", "minimum": 0},
@@ -34,8 +42,11 @@ _SIZE = {
 _ID = {"type": ["string", "integer"], "minimum": 0}
 _WORDS = {"type": "array", "items": {"type": ["string", "integer"]}}
 _BY_CONVERTER: dict[object, dict[str, Any]] = {
+    attribute_name: {"type": "string", "pattern": r"^[^\W\d][\w.]*:[^\W\d][\w.]*$"},
     command_words: {"anyOf": [_TEXT, {**_WORDS, "minItems": 1}]},
+    listening.binds: {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]},
     module_name: _TEXT,
+    server_options.option: {"type": ["string", "number", "boolean"]},
     system_values.exit_codes: {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
     system_values.instances: {
         "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"enum": ["max", "half", -1]}]
@@ -45,12 +56,17 @@ _BY_CONVERTER: dict[object, dict[str, Any]] = {
     system_values.umask: {"anyOf": [{"type": "string", "pattern": "^(0o)?[0-7]{1,4}$"}, {"type": "integer"}]},
     system_values.variable: {"type": ["string", "number", "boolean"]},
     values.arguments: _WORDS,
+    values.count_limit: {"anyOf": [_FROM_ONE, _NEVER]},
     values.duration: _DURATION,
+    values.duration_above_zero: _ABOVE_ZERO,
     values.factor: {"type": "number", "minimum": 1, "maximum": 1_000_000},
     values.flag: {"type": "boolean"},
+    values.share: {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
     values.size: _SIZE,
     values.size_above_zero: _SIZE,
     values.text: _TEXT,
+    values.time_limit: {"anyOf": [*_ABOVE_ZERO["anyOf"], _NEVER]},
+    values.whole_above_zero: _FROM_ONE,
     values.whole_seconds: _DURATION,
 }
 
@@ -59,7 +75,7 @@ def json_schema() -> dict[str, Any]:
     """The schema of a whole file, by the rules of draft 2020-12."""
     schema = _fields(FILE, ())
     app = schema["properties"]["apps"]["additionalProperties"]
-    app["oneOf"] = [{"required": [way]} for way in ("script", "command", "module") if way in app["properties"]]
+    app["oneOf"] = [{"required": [way]} for way in ("script", "command", "module", "app") if way in app["properties"]]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rook.toml",

@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 
 Wait = Literal["settled", "ready", "started", "none"]
+Balance = Literal["shared", "hash", "port", "round_robin", "least_connections", "sticky"]
+Kind = Literal["command", "asgi", "wsgi", "app", "node", "socket", "connection"]
 
 
 class BackoffSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,5 +106,24 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stdin: Literal["null", "pipe"] = "null"
     readiness: ReadinessSpec = ReadinessSpec()
     logs: LogSpec = LogSpec()
+    bind: tuple[str, ...] = ()
+    """Where it listens: "host:port", "[v6]:port", "unix:/absolute/path". With it the instances share the sockets."""
+    balance: Balance = "shared"
+    kind: Kind = "command"
+    """What the command is, or else what ``app`` is; "app": found by looking at it in the worker."""
+    app: str = ""
+    """ "package.module:attribute" for a worker of ours; command is then (interpreter, *arguments of the user)."""
+    drain_timeout: float = 30.0
+    linger: float = 2.0
+    max_surge: int = 1
+    start_timeout: float = 30.0
+    backlog: int = 2048
+    max_requests: int | None = None
+    max_requests_jitter: float = 0.1
+    max_lifetime: float | None = None
+    worker_timeout: float | None = 30.0
+    request_timeout: float | None = None
+    options: dict[str, str | int | float | bool | None] = {}
+    """uvicorn's options, for kinds app, asgi and wsgi."""
     origin: str = ""
     """The file it came from, or "" for a command line; shown only."""

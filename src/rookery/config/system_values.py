@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from typing import Any
 
 from rookery._base.nearest import nearest
+from rookery._os import machine
 from rookery.config.report import BadValue
 from rookery.config.values import expected, text, without_nul
 
@@ -85,9 +84,8 @@ def instances(value: object) -> int:
 
 
 def cpus() -> int:
-    """How many CPUs this process may use, where the system can tell, else how many there are."""
-    affinity: Any = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    """How many CPUs this process may use, by affinity and by the quota of its cgroup; at least 1."""
+    return max(1, int(machine.cpus()))
 
 
 def variable_name(name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery._base.nearest import nearest
 from rookery.config.build import build_spec
 from rookery.config.command import (
+    app_command,
+    is_attribute,
     module_command,
     plain_command,
     script_command,
@@ -17,6 +18,7 @@ from rookery.config.command import (
 )
 from rookery.config.envfile import read_env_file
 from rookery.config.keys import OPTIONS
+from rookery.config.listening import settled
 from rookery.config.lookup import (
     Surroundings,
     absolute,
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
 
     from rookery.config.spec import AppSpec
 
-_ASGI = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
 
 class _Found(NamedTuple):
+    """command: without args; app: "" for a program."""
+
     command: tuple[str, ...]
     name: str
+    args: tuple[str, ...] = ()
+    app: str = ""
 
 
 def is_config_file(target: str) -> bool:
@@ -60,11 +64,11 @@ def resolve_target(
 ) -> AppSpec:
     """The app that a command line describes.
 
-    target: a script, a command on PATH, a command line in one text; None where ``args`` is the command (after
-    ``--``). args: its arguments. cwd: the caller's directory, absolute. options: keys of rook.toml and ``name``,
-    ``module`` (then target and args are the module's arguments) and ``shell`` (then target is a line for /bin/sh);
-    texts where they come from a command line, None where an option was not given. environ: the caller's environment,
-    the process's own when left out.
+    target: a script, a command on PATH, an app (``package.module:attribute``), a command line in one text; None where
+    ``args`` is the command (after ``--``). args: its arguments. cwd: the caller's directory, absolute. options: keys of
+    rook.toml and ``name``, ``module`` (then target and args are the module's arguments) and ``shell`` (then target is a
+    line for /bin/sh); texts where they come from a command line, None where an option was not given. environ: the
+    caller's environment, the process's own when left out.
     Raises UsageError for a target that is nothing, ConfigError (key: ``--the-option``) for a wrong option.
     """
     given = {key: value for key, value in options.items() if value is not None}
@@ -78,7 +82,10 @@ def resolve_target(
         where = Surroundings(app_cwd, cwd, environ, search_path(env, environ))
         found = _find(target, tuple(args), settings, where)
         name = settings.get("name") or as_name(found.name)
-        return build_spec(settings, name=name, command=found.command, cwd=app_cwd, env=env)
+        if found.app:
+            settings = {**settings, "app": found.app}
+        settings = settled(settings, found.command, given, folder=cwd, environ=environ)
+        return build_spec(settings, name=name, command=(*found.command, *found.args), cwd=app_cwd, env=env)
     except BadValue as bad:
         reader.report((), bad)
     reader.check()
@@ -102,18 +109,21 @@ def _find(target: str | None, args: tuple[str, ...], settings: Mapping[str, Any]
     if "module" in settings:
         module = settings["module"]
         command = module_command(module, interpreter, where)
-        return _Found((*command, *([target] if target is not None else []), *args), _module_name(module))
+        return _Found(command, _module_name(module), (*([target] if target is not None else []), *args))
     if target is None:
         if not args:
             raise UsageError("nothing to start", hint="name a script, a command or a rook.toml")
-        return _Found(plain_command(args, where), os.path.basename(args[0]))
+        return _Found(plain_command(args[:1], where), os.path.basename(args[0]), args[1:])
     if not target.strip():
         raise UsageError("the target is empty", hint="name a script, a command or a rook.toml")
     if settings.get("shell"):
         return _shell(target, args)
     script = absolute(target, where.folder, where.environ)
-    if interpreter is not None or (os.path.isfile(script) and not _is_better_on_path(target, script, where)):
-        return _Found((*script_command(script, interpreter, where), *args), _stem(script))
+    is_script = os.path.isfile(script) and not _is_better_on_path(target, script, where)
+    if is_attribute(target) and not is_script and find_command(target, where.path) is None:
+        return _Found(app_command(target, interpreter, where), _module_name(target.partition(":")[0]), args, target)
+    if interpreter is not None or is_script:
+        return _Found(script_command(script, interpreter, where), _stem(script), args)
     return _line(target, args, where)
 
 
@@ -135,9 +145,9 @@ def _line(target: str, args: tuple[str, ...], where: Surroundings) -> _Found:
     program, rest = words[0], (*words[1:], *args)
     path = absolute(program, where.folder, where.environ)
     if os.path.isfile(path) and not _is_better_on_path(program, path, where):
-        return _Found((*script_command(path, None, where), *rest), _stem(path))
+        return _Found(script_command(path, None, where), _stem(path), rest)
     if "/" not in program and (command := find_command(program, where.path)) is not None:
-        return _Found((command, *rest), os.path.basename(program))
+        return _Found((command,), os.path.basename(program), rest)
     raise _nothing(program, path, where)
 
 
@@ -157,8 +167,6 @@ def _nothing(program: str, path: str, where: Surroundings) -> UsageError:
         is_there = os.path.isfile(os.path.join(path, "rook.toml"))
         hint = f"rook start {config}" if is_there else "name a script in it"
         return UsageError(f"{program!r} is a directory", hint=hint)
-    if _ASGI.fullmatch(program):
-        return UsageError(f"{program!r} looks like an ASGI app", why="not supported yet")
     folder, name = os.path.split(path)
     near = nearest(name, names_in(folder))
     why = f"there is no such file in {folder}"

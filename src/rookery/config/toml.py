@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rookery._base.nearest import nearest
 from rookery.config.accounts import unknown_accounts
 from rookery.config.build import build_spec
-from rookery.config.command import module_command, plain_command, script_command
+from rookery.config.command import app_command, module_command, plain_command, script_command
 from rookery.config.envfile import MOST_BYTES, read_env_file
 from rookery.config.keys import FILE
+from rookery.config.listening import clashes, settled
 from rookery.config.lookup import Surroundings, absolute, did_you_mean, existing_folder, names_in, search_path
 from rookery.config.reader import Reader
 from rookery.config.report import BadValue, FileSource, first_of, in_order
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from rookery.config.locate import KeyPath
     from rookery.config.spec import AppSpec
 
-_WAYS = ("script", "command", "module")
-_TABLES = ("backoff", "limits", "logs", "max_restarts")
+_WAYS = ("script", "command", "module", "app")
+_TABLES = ("backoff", "limits", "logs", "max_restarts", "options")
 
 
 def load_file(
@@ -101,6 +102,9 @@ def examine(
             reader.report(file.place(name, app, bad), BadValue(bad.problem, hint=bad.hint))
         except ConfigError as error:
             reader.add(error)
+    for spec, place, other in clashes(specs):
+        problem = BadValue(f"{other.name} listens at {place} already", hint="give one of them another place")
+        reader.report(file.place(spec.name, apps[spec.name], BadValue("", path=("bind",))), problem)
     return Examined(specs, in_order(reader.problems))
 
 
@@ -129,8 +133,11 @@ class _File:
             command = script_command(absolute(app["script"], cwd, self._environ), interpreter, where)
         elif way == "module":
             command = module_command(app["module"], interpreter, where)
+        elif way == "app":
+            command = app_command(app["app"], interpreter, where)
         else:
             command = plain_command(app["command"], where)
+        settings = settled(settings, command, app, folder=self._folder, environ=self._environ)
         command = (*command, *settings.get("args", ()))
         return build_spec(settings, name=name, command=command, cwd=cwd, env=env, origin=self._origin)
 
@@ -159,12 +166,12 @@ class _File:
 def _way(app: dict[str, Any]) -> str:
     ways = [key for key in _WAYS if key in app]
     if not ways:
-        raise BadValue("nothing says what to run", hint="write one of script, command or module")
+        raise BadValue("nothing says what to run", hint="write one of script, command, module or app")
     if len(ways) > 1:
         raise BadValue(f"{' and '.join(ways)} exclude each other", hint="keep one of them", path=(ways[1],))
     if ways == ["command"] and "interpreter" in app:
         raise BadValue(
-            "an interpreter goes with script or module, not with command",
+            "an interpreter goes with script, module or app, not with command",
             hint="put it first in command",
             path=("interpreter",),
         )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SWITCHES = ("true", "false", "yes", "no", "on", "off", "none")
+NEVER = "never"
+"""How a limit is written that there is not to be."""
+_NEVER_HINT = f'no limit is written "{NEVER}"'
 _LARGEST = 2**63 - 1
 """The API's JSON integers have 64 bits."""
 
@@ -80,6 +83,24 @@ def whole(least: int = 0, most: int = _LARGEST) -> Callable[[object], int]:
     return convert
 
 
+whole_above_zero = whole(1)
+"""A whole number from 1."""
+
+
+def count_limit(value: object) -> int | None:
+    """A whole number from 1, or ``"never"`` as None."""
+    return None if value == NEVER else whole_above_zero(value)
+
+
+def share(value: object) -> float:
+    """A number from 0 to below 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise expected("a number", value)
+    if not 0 <= value < 1:
+        raise expected("from 0 to below 1", value)
+    return float(value)
+
+
 def factor(value: object) -> float:
     """A finite number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -99,6 +120,27 @@ def duration(value: object) -> float:
         raise expected("a duration such as 10, '500ms' or '1m'", value) from None
     except ValueError as error:
         raise BadValue(str(error)) from None
+
+
+def duration_above_zero(value: object) -> float:
+    """A duration that is no zero."""
+    found = duration(value)
+    if found == 0:
+        raise expected("longer than zero", value)
+    return found
+
+
+def time_limit(value: object) -> float | None:
+    """A duration above zero, or ``"never"`` as None."""
+    if value == NEVER:
+        return None
+    try:
+        found = duration(value)
+    except BadValue as bad:
+        raise BadValue(bad.problem, hint=bad.hint or _NEVER_HINT) from None
+    if found == 0:
+        raise expected("longer than zero", value, hint=_NEVER_HINT)
+    return found
 
 
 def whole_seconds(value: object) -> int:

@@ -38,6 +38,14 @@ class ExitInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How many times in a row it has ended by itself, soon after its start, just like this."""
 
 
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds within which half, nine tenths, 99 of 100 of a worker's requests were answered."""
+
+    p50: float
+    p90: float
+    p99: float
+
+
 class InstanceRow(msgspec.Struct, kw_only=True):
     """One instance, as ``list --json`` shows it."""
 
@@ -55,6 +63,26 @@ class InstanceRow(msgspec.Struct, kw_only=True):
     exit: ExitInfo | None
     since: float
     bind: str | None = None
+    """Where it listens, with the real port; several with a comma. None: it is no worker of a cluster."""
+    requests: int | None = None
+    """That the present process has had; None where nobody counts."""
+    errors: int | None = None
+    """Answers with 500 and above among them."""
+    in_flight: int | None = None
+    requests_per_second: float | None = None
+    """Over the last seconds."""
+    latency: Latency | None = None
+    connections: int | None = None
+    heartbeat: float | None = None
+    """Seconds since its last sign of life; None where it gives none."""
+
+
+class BesideRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Another process of an instance during a reload: the next one, or an earlier one that finishes its work."""
+
+    pid: int | None
+    role: Literal["rising", "draining"]
+    uptime: float | None
 
 
 class ProcessRow(msgspec.Struct, kw_only=True):
@@ -82,6 +110,7 @@ class InstanceDetail(msgspec.Struct, kw_only=True):
     """What it says of itself (STATUS= on its notify socket)."""
     log_out: str
     log_err: str
+    beside: list[BesideRow] = []
 
 
 class AppSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +149,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     id: int
     ok: bool
     did: str
-    """started, restarted, stopped, deleted, unchanged, or failed."""
+    """started, restarted, reloaded, kept (a reload was given up before it), stopped, deleted, unchanged, failed."""
     state: str
     pid: int | None = None
     reason: str = ""
@@ -143,7 +172,8 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Make these apps run as described: new ones are added, changed ones replaced, equal running ones left.
 
     specs: AppSpecs as JSON; base_env: the caller's filtered environment; timeout: seconds; files: origins whose apps
-    are all described here; prune: delete what came from one of them before and is described no more.
+    are all described here; prune: delete what came from one of them before and is described no more; reload: replace
+    what runs, new before old, also where nothing has changed.
     """
 
     specs: list[msgspec.Raw]
@@ -152,6 +182,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timeout: Seconds = 30.0
     files: list[str] = []
     prune: bool = False
+    reload: bool = False
 
 
 class ActRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,6 +267,7 @@ class InstanceEnv(msgspec.Struct, frozen=True, kw_only=True):
 
 EVENT_TYPES = (
     *("state", "start", "adopted", "start_failed", "exit", "ready", "scale", "reset", "signal", "delete"),
+    *("reload_started", "reload_done", "reload_failed", "worker_stuck", "worker_recycled"),
     *("manager", "log_full", "log_dropped", "gap"),
 )
 
@@ -244,7 +276,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that has happened. seq counts up from 1 in each epoch (one epoch per manager); time is wall time.
 
     type: state (before, after), start (pid), adopted (pid), start_failed, exit (code or signal), ready, scale (before,
-    after: numbers of instances), reset, signal, delete, manager (reason: what it did), log_full and log_dropped (path,
+    after: numbers of instances), reload_started, reload_done, reload_failed, worker_stuck, worker_recycled (reason:
+    why it is replaced), reset, signal, delete, manager (reason: what it did), log_full and log_dropped (path,
     lines), gap (events were dropped before anybody read them). unit: the instance's id as a text, or "".
     """
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         UpgradeRequest,
     )
 
-Verb = Literal["start", "stop", "restart", "delete"]
+Verb = Literal["start", "stop", "restart", "reload", "delete"]
 
 
 class EventFeed(Protocol):
@@ -70,7 +70,7 @@ class Service(Protocol):
         ...
 
     async def act(self, verb: Verb, request: ActRequest) -> ActionResult:
-        """Start, stop, restart or delete known apps. Raises NothingMatched."""
+        """Start, stop, restart, reload or delete known apps. Raises NothingMatched."""
         ...
 
     async def scale(self, request: ScaleRequest) -> ActionResult:

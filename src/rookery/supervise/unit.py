@@ -40,7 +40,8 @@ class Unit:
     """Keeps one process as it is wanted.
 
     key: its name towards the spawner (no colon); scope: eight hexadecimal digits of whoever owns it; policy: when to
-    start again; stop_plan: how to end it; on_event: called with each transition, in order, and must not raise.
+    start again; stop_plan: how to end it; on_event: called with each transition, in order, and must not raise;
+    next_generation: where several units of one key are to have different ones.
     Use it from one event loop. Operations run one after the other in the order they were asked for, and go on when
     the task that asked is cancelled.
     """
@@ -58,6 +59,7 @@ class Unit:
         on_event: Callable[[UnitEvent], None] | None = None,
         random: Callable[[], float] = random_module.random,
         awaits_ready: Callable[[], bool] = lambda: False,
+        next_generation: Callable[[], int] | None = None,
     ) -> None:
         self.key = key
         self.policy = policy or RestartPolicy()
@@ -78,6 +80,7 @@ class Unit:
         self._on_event = on_event
         self._random = random
         self._awaits_ready = awaits_ready
+        self._next_generation = next_generation or (lambda: self.generation + 1)
         self._said_ready = False
         self._history = RestartHistory()
         self._handle: Handle | None = None
@@ -254,7 +257,7 @@ class Unit:
         return True
 
     async def _launch(self, *, manual: bool) -> None:
-        self.generation += 1
+        self.generation = self._next_generation()
         self._said_ready = False
         try:
             spec = await self._plumbing.prepare(self.generation)

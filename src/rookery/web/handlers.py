@@ -117,6 +117,9 @@ class Handlers:
     async def restart(self, request: Request) -> Response:
         return await self._act("restart", request)
 
+    async def reload(self, request: Request) -> Response:
+        return await self._act("reload", request)
+
     async def delete(self, request: Request) -> Response:
         return await self._act("delete", request)
 

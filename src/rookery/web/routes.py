@@ -150,6 +150,7 @@ ENDPOINTS = (
             ("start", "Start known apps."),
             ("stop", "Stop apps; they stay known."),
             ("restart", "Stop apps and start them again."),
+            ("reload", "Replace the instances of apps: new before old, or one after the other."),
             ("delete", "Stop apps and forget them."),
         )
     ),

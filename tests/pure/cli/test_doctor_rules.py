@@ -125,6 +125,15 @@ def test_open_files(limits, number, expected):
     assert levels(rules.open_files, limits=[Limits(*one) for one in limits], details=several(number)) == expected
 
 
+def test_workers_of_a_port_need_more_open_files():
+    sharing = several(100)
+    for one in sharing:
+        one["row"]["bind"] = ":1"
+    limits = [Limits("keeper", 1, 600, 600, None)]
+    assert levels(rules.open_files, limits=limits, details=several(100)) == ["ok"]
+    assert levels(rules.open_files, limits=limits, details=sharing) == ["warning"]
+
+
 def test_unbuffered():
     assert levels(rules.unbuffered) == []
     assert levels(rules.unbuffered, details=[detail()]) == ["ok"]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from fake_manager import outcome, problem
 
 from rookery.cli.start_options import SETTINGS, parse
 from rookery.cli.start_target import described, may_be_known
+from rookery.config.contradictions import CLUSTER_KEYS
 from rookery.config.target import resolve_target
 from rookery.errors import UsageError
 
@@ -70,16 +72,29 @@ def test_wrong_options(argv, what, hint):
 
 
 def test_the_defaults_in_the_help_are_the_real_ones(folder):
-    plain = resolve_target("app.py", [], cwd=str(folder), options={})
-    words = {"from the target", "found by extension or #!", "none", "you", "the user's", "inherited", "no limit"}
+    python = {"interpreter": sys.executable}
+    targets = {"app.py": {}, "shop:app": python}
+    plain = {target: resolve_target(target, [], cwd=str(folder), options=more) for target, more in targets.items()}
+    words = {
+        "from the target",
+        "found",
+        "found by extension or #!",
+        "none",
+        "you",
+        "the user's",
+        "inherited",
+        "no limit",
+    }
     for setting in SETTINGS:
         if setting.default in words - {"none"} or setting.default == "the system's":
             continue
         if setting.path in (("module",), ("env_file",), ("max_restarts", "window")):
             continue
-        value = setting.default
-        options = parse(["app.py", setting.flags.split()[-1], value]).settings
-        assert resolve_target("app.py", [], cwd=str(folder), options=options) == plain, setting
+        target = "shop:app" if setting.path[0] in CLUSTER_KEYS else "app.py"
+        value = setting.default.partition(" for an app")[0]
+        options = parse([target, setting.flags.split()[-1], value]).settings
+        found = resolve_target(target, [], cwd=str(folder), options={**targets[target], **options})
+        assert found == plain[target], setting
 
 
 @pytest.mark.parametrize(

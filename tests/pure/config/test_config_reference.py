@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from rookery.config.contradictions import CLUSTER_KEYS
 from rookery.config.keys import APP, FILE
 from rookery.config.reader import Fields
 from rookery.config.toml import load_file
@@ -51,7 +52,8 @@ def test_the_example_of_each_row_is_accepted(project, row):
     for name in ("web.py", "server/web.py", "bin/worker", ".venv/bin/python"):
         project.file(name, mode=0o755)
     project.file(".env")
-    way = "" if row.startswith(("script", "command", "module")) else "command = 'run'\n"
+    way = "" if row.startswith(("script", "command", "module", "app")) else "command = 'run'\n"
+    way = "app = 'shop:app'\n" if row.split()[0] in CLUSTER_KEYS else way
     way = "module = 'pkg'\n" if row.startswith("interpreter") else way
     path = project.file("rook.toml", f"[apps.web]\n{way}{row}\n")
     assert load_file(path, environ=project.environ)

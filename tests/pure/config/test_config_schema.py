@@ -29,6 +29,7 @@ def fits(value, schema):
     known = {
         *("$schema", "title", "description", "default", "examples", "type", "enum", "anyOf", "oneOf", "required"),
         *("properties", "additionalProperties", "items", "minItems", "minLength", "minimum", "maximum", "pattern"),
+        *("exclusiveMinimum", "exclusiveMaximum"),
     }
     assert set(schema) <= known
     if "type" in schema:
@@ -44,7 +45,8 @@ def fits(value, schema):
     if isinstance(value, str):
         return len(value) >= schema.get("minLength", 0) and re.search(schema.get("pattern", ""), value) is not None
     if isinstance(value, int | float):
-        return schema.get("minimum", value) <= value <= schema.get("maximum", value)
+        below, above = schema.get("exclusiveMinimum", value - 1), schema.get("exclusiveMaximum", value + 1)
+        return schema.get("minimum", value) <= value <= schema.get("maximum", value) and below < value < above
     if isinstance(value, list):
         return len(value) >= schema.get("minItems", 0) and all(fits(one, schema.get("items", {})) for one in value)
     if isinstance(value, dict):
@@ -63,7 +65,7 @@ def app(**settings):
 @pytest.mark.parametrize("entry", manual.entries(), ids=lambda entry: entry.key)
 def test_the_examples_of_the_manual_fit(entry):
     value = tomllib.loads(entry.example)
-    ways = {"script", "command", "module"} & value.keys()
+    ways = {"script", "command", "module", "app"} & value.keys()
     if "apps" not in value:
         value = {"apps": {"web": value if ways else {"command": ["run"], **value}}}
     else:
@@ -89,6 +91,11 @@ def test_the_examples_of_the_manual_fit(entry):
         {"umask": "022"},
         {"command": "run --fast"},
         {"args": ["--port", 8000]},
+        {"bind": ":8000", "balance": "hash", "kind": "node"},
+        {"bind": ["127.0.0.1:0", "unix:x.sock"], "linger": 0, "drain_timeout": "1m", "backlog": 1, "max_surge": 2},
+        {"bind": "8000", "max_requests": "never", "max_lifetime": "1d", "max_requests_jitter": 0.5},
+        {"bind": "8000", "worker_timeout": "never", "request_timeout": 0.5, "start_timeout": "0.5s"},
+        {"bind": "8000", "options": {"access_log": True, "threads": 8, "log_level": "info"}},
     ],
 )
 def test_what_is_right(project, settings):
@@ -113,6 +120,20 @@ WRONG = {
     "no count": "max_restarts = { window = '1m' }",
     "flag": "readiness = { notify = 'yes' }",
     "two ways": "script = 'run'",
+    "an app and a command": "app = 'shop:app'",
+    "no place": "bind = []",
+    "no number": "bind = 8000",
+    "no balance": "bind = '8000'\nbalance = 'random'",
+    "no kind": "bind = '8000'\nkind = 'php'",
+    "no surge": "bind = '8000'\nmax_surge = 0",
+    "no backlog": "bind = '8000'\nbacklog = 0",
+    "no requests": "bind = '8000'\nmax_requests = 0",
+    "the other word": "bind = '8000'\nmax_requests = 'none'",
+    "no share": "bind = '8000'\nmax_requests_jitter = 1",
+    "no time": "bind = '8000'\nworker_timeout = '0 s'",
+    "no time in numbers": "bind = '8000'\nstart_timeout = 0",
+    "not never": "bind = '8000'\nstart_timeout = 'never'",
+    "no option": "bind = '8000'\noptions = { access_log = ['x'] }",
 }
 
 

@@ -25,11 +25,11 @@ FOLDERS = {
     "a package": ({"shop/__main__.py": "", "shop/__init__.py": ""}, {"shop": {"module": "shop"}}),
     "asgi": (
         {"main.py": "from fastapi import FastAPI\napi: FastAPI = fastapi.FastAPI(title='x')\n"},
-        {"main": {"module": "uvicorn", "args": ["main:api", "--host", "127.0.0.1", "--port", "8000"]}},
+        {"main": {"app": "main:api", "bind": "127.0.0.1:8000"}},
     ),
     "wsgi": (
         {"app.py": "import flask\napp = flask.Flask(__name__)\n"},
-        {"app": {"module": "gunicorn", "args": ["app:app", "--bind", "127.0.0.1:8000"]}},
+        {"app": {"app": "app:app", "bind": "127.0.0.1:8000"}},
     ),
     "a web app that runs itself": ({"app.py": f"app = Flask(__name__)\n{GUARD}"}, {"app": {"script": "app.py"}}),
     "a comment is no app": ({"app.py": "# app = Flask(x)\n"}, {"app": {"script": "app.py"}}),

@@ -111,7 +111,6 @@ def test_what_only_a_shell_understands(start, target, mark):
         ("sub", [], {}, "'sub' is a directory", "rook start sub/rook.toml"),
         ("sub/", [], {}, "'sub/' is a directory", "rook start sub/rook.toml"),
         ("node 'x", [], {}, "no closing quotation", ""),
-        ("shop.web:app", [], {}, "not supported yet", ""),
         ("a b", ["c"], {"shell": True}, "whole command is one text", "quotes"),
         ("gone.py", [], {"interpreter": "node"}, "there is no file 'gone.py'", ""),
         ("notes.txt", [], {}, "nothing says how to run 'notes.txt'", "name its interpreter"),

@@ -164,12 +164,10 @@ def test_instances(project, monkeypatch, written, cpus, expected):
     assert one(project, f"[apps.a]\ncommand='run'\ninstances={written}").instances == expected
 
 
-def test_cpus_are_those_of_the_affinity(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 3, 5}, raising=False)
-    assert system_values.cpus() == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 12)
-    assert system_values.cpus() == 12
+@pytest.mark.parametrize(("machine", "whole"), [(3.0, 3), (2.5, 2), (0.5, 1)])
+def test_cpus_are_those_of_the_affinity_and_the_quota(monkeypatch, machine, whole):
+    monkeypatch.setattr("rookery._os.machine.cpus", lambda: machine)
+    assert system_values.cpus() == whole
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,8 @@ def test_unknown_keys(project, text, line, key, hint):
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ("app = 'shop.web:app'", "apps.web.app"),
         ("watch = true", "apps.web.watch"),
         ("cron_restart = '@daily'", "apps.web.cron_restart"),
-        ("bind = ':80'", "apps.web.bind"),
         ("max_memory = '300M'", "apps.web.max_memory"),
         ("readiness = { port = 80 }", "apps.web.readiness.port"),
         ("[deploy.production]", "deploy"),
@@ -89,7 +87,7 @@ def test_keys_for_later_are_told_apart(project, line, key):
         ("instances = 'many'", "instances", "must be a number from 1 to 10000, 'max', 'half' or -1, not 'many'"),
         ("instances = '2'", "instances", "not '2'"),
         ("instances = true", "instances", "not true"),
-        ("interpreter = 'node'", "interpreter", "goes with script or module"),
+        ("interpreter = 'node'", "interpreter", "goes with script, module or app"),
         ("limits.memory = '3X'", "limits.memory", "'3X' is not a size"),
         (f"limits.memory = '1{'0' * 400}'", "limits.memory", "must be a size"),
         ("limits.memory = true", "limits.memory", "must be a size such as 1048576, '64K' or '300M', not true"),

@@ -10,9 +10,10 @@ import pytest
 
 from capabilities import needs_linux, needs_root
 from rookery import errors
+from rookery.apps.outfit import Wants
 from rookery.config.spec import AppSpec, LogSpec
 from rookery.daemon.manager.direct import beginning_of, empty_in_place, note_beginning, open_direct, rotate_if_due
-from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
+from rookery.daemon.manager.plumbing import InstancePlumbing
 from rookery.process.spec import SpawnSpec
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from capabilities import needs_root
 from rookery import errors
+from rookery.apps.outfit import Wants
 from rookery.config.spec import AppSpec, LogSpec
 from rookery.daemon.manager import last_words as module
 from rookery.daemon.manager.log_settings import stream_settings
 from rookery.daemon.manager.pipes import make_pipe
-from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
+from rookery.daemon.manager.plumbing import InstancePlumbing
 from rookery.process.spec import SpawnSpec
 
 

@@ -10,8 +10,9 @@ import pytest
 from capabilities import needs_linux
 from rookery._os import kernel
 from rookery._os.linux import ProcessFacts
-from rookery.apps.state import SavedInstance, SavedState
-from rookery.daemon.manager.survivors import carriers, highest_generations, newest, of_log_name, orphans
+from rookery.apps.state import SavedApp, SavedCopy, SavedInstance, SavedState
+from rookery.config.spec import AppSpec
+from rookery.daemon.manager.survivors import carriers, highest_generations, newest, of_log_name, orphans, sort_out
 from rookery.testing import wait_until
 
 
@@ -30,10 +31,43 @@ def test_two_that_run():
     assert (best["4"]["generation"], others[0]["generation"]) == (3, 2)
 
 
+def sorted_out(children, *, bind=("127.0.0.1:0",), generation=3):
+    spec = AppSpec(name="web", command=("/bin/x",), cwd="/", bind=bind)
+    state = SavedState(scope="s", boot_id="b", epoch=1, next_id=9, saved_at=1.0)
+    state.apps = [SavedApp(name="web", spec=spec, base_env={}, desired="running", created=1.0)]
+    state.instances = [saved(generation=generation)]
+    best, beside, strangers = sort_out(children, state)
+    return (
+        {key: one["generation"] for key, one in best.items()},
+        {key: [one["generation"] for one in found] for key, found in beside.items()},
+        [(one["key"], one["generation"]) for one in strangers],
+    )
+
+
+def test_of_a_clustered_app_several_run_and_the_one_that_is_written_down_has_the_place():
+    assert sorted_out([child("4", 2), child("4", 3), child("4", 4)]) == ({"4": 3}, {"4": [2, 4]}, [])
+
+
+def test_the_newest_has_the_place_where_that_one_has_gone():
+    assert sorted_out([child("4", 2), child("4", 3, ended=True), child("4", 4)]) == ({"4": 4}, {"4": [2]}, [("4", 3)])
+
+
+def test_of_other_apps_one_runs():
+    assert sorted_out([child("4", 3), child("4", 4)], bind=()) == ({"4": 4}, {}, [("4", 3)])
+
+
+def test_nobody_knows_it():
+    assert sorted_out([child("7", 1)]) == ({}, {}, [("7", 1)])
+
+
 @pytest.mark.parametrize(
     ("name", "identity"),
     [
         ("log/4/7/out", ("4", 7)),
+        ("page/4/7", ("4", 7)),
+        ("pass/4/7/12/ours", ("4", 7)),
+        ("notify/4/7", ("4", 7)),
+        ("notify/4", None),
         ("control", None),
         ("log/4/x/out", None),
         ("log/4/7", None),
@@ -112,6 +146,11 @@ def test_a_pid_that_is_used_again_is_no_survivor():
 
 def test_what_the_keeper_has_is_no_orphan():
     assert found(saved(pid=US, start_time=kernel.start_time(US)), children=["4"]) == {}
+
+
+def test_a_copy_beside_that_lives():
+    beside = SavedCopy(generation=2, pid=US, start_time=kernel.start_time(US))
+    assert found(saved(pid=999_999, start_time=1, beside=[beside])) == {"4": (US, 2)}
 
 
 def test_a_copy_that_was_never_written_down():

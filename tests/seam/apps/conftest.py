@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import msgspec
 import pytest
 
 from rookery.apps.manager import AppManager
+from rookery.cluster import stats
 from rookery.config.spec import AppSpec
 from rookery.control.messages import ActRequest, StartRequest
 from rookery.testing import FakeClock, FakeSpawner
@@ -17,27 +19,63 @@ from rookery.testing.clock import let_run
 class PaperPlumbing:
     """No pipes; counts what was prepared and finished."""
 
-    def __init__(self, make_spec, paths):
-        self.make_spec, self.paths = make_spec, paths
+    def __init__(self, wants):
+        self.wants = wants
         self.prepared, self.finished = [], []
+        self.page = None
 
     async def prepare(self, generation):
-        self.paths()
+        self.wants.paths()
         self.prepared.append(generation)
-        return self.make_spec()
+        if self.wants.spec().bind:
+            self.seat = await self.wants.seat()
+            self.page = Page()
+        return self.wants.make_spec()
 
     async def finish(self, generation):
         self.finished.append(generation)
+        self.page = None
         return ("last words",)
+
+
+class Page:
+    """A page of statistics on paper."""
+
+    def __init__(self):
+        self.words = [0] * stats.BUCKETS
+
+    def read(self):
+        return stats.Numbers(*(self.words[at] for at in range(stats.HEARTBEAT, stats.ACCEPTED + 1)))
+
+
+class PaperKeep:
+    """Who keeps descriptors; names only, and copies of the descriptors."""
+
+    def __init__(self):
+        self.fds = {}
+
+    async def put(self, names, fds):
+        self.drop(names)
+        self.fds |= {name: os.dup(fd) for name, fd in zip(names, fds, strict=True)}
+
+    async def get(self, names):
+        return {name: os.dup(self.fds[name]) for name in names if name in self.fds}
+
+    def drop(self, names):
+        for name in names:
+            if name in self.fds:
+                os.close(self.fds.pop(name))
 
 
 class PaperOutfitter:
     def __init__(self):
         self.given = {}
+        self.all = []
 
-    def outfit(self, unit, make_spec, *, index, spec, paths, on_words):
-        self.given[unit] = PaperPlumbing(make_spec, paths)
-        return self.given[unit]
+    def outfit(self, wants):
+        self.all.append(PaperPlumbing(wants))
+        self.given.setdefault(wants.unit, self.all[-1])
+        return self.all[-1]
 
 
 class World:
@@ -47,22 +85,24 @@ class World:
         self.clock = FakeClock()
         self.spawner = FakeSpawner(make) if make else FakeSpawner()
         self.outfitter = PaperOutfitter()
+        self.keep = PaperKeep()
         self.saves = []
         self.changes = 0
         self.apps = AppManager(
             self.spawner,
             self.outfitter,
+            keep=self.keep,
             scope="0badcafe",
             clock=self.clock,
             log_folder="/logs",
             changed=self._changed,
-            save=self._save,
+            save=lambda: self.save(),  # noqa: PLW0108 - tests put another one there
         )
 
     def _changed(self):
         self.changes += 1
 
-    async def _save(self):
+    async def save(self):
         self.saves.append(len(self.spawner.started))
 
     def spec(self, name="web", **fields):
@@ -109,6 +149,7 @@ async def world():
     world = World()
     yield world
     await world.apps.close()
+    world.keep.drop(list(world.keep.fds))
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ async def test_what_goes_and_what_is_renewed_is_written_down_before_anything_is_
     async def save():
         seen.append(([(one.index, one.desired, one.pending) for one in world.apps.instances()], len(world.alive)))
 
-    world.apps._save = save
+    world.save = save
     await world.apply(world.spec(instances=2, env={"A": "1"}))
     assert seen[0] == ([(0, "running", "restart"), (1, "running", "restart"), (2, "stopped", "delete")], 3)
     assert [(one.index, one.pending) for one in world.apps.instances()] == [(0, ""), (1, "")]

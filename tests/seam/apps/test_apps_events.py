@@ -64,8 +64,8 @@ async def test_ready_delete_scale_and_reset(world):
 
     await world.apply(world.spec(readiness=ReadinessSpec(notify=True)))
     (one,) = world.apps.instances()
-    world.apps._heard(one, {"READY": "1"})
-    world.apps._heard(one, {"READY": "1", "STATUS": "fine"})
+    one.plumbing.wants.on_words({"READY": "1"})
+    one.plumbing.wants.on_words({"READY": "1", "STATUS": "fine"})
     assert len(kept(world, types=("ready",))) == 1  # said twice, became so once
     await world.apps.scale(ScaleRequest(name="web", instances=2, wait="started"))
     world.apps.reset(one)

@@ -55,7 +55,7 @@ async def test_waiting_for_what_comes(world):
     ready, stopped = waiting(world, "ready"), waiting(world, "stopped")
     await world.let_run()
     assert not ready.done()
-    world.apps._heard(world.apps.instances()[0], {"READY": "1"})
+    world.apps.instances()[0].plumbing.wants.on_words({"READY": "1"})
     assert (await ready).expired is False
     assert not stopped.done()
     await world.act("stop", "web")

@@ -25,7 +25,7 @@ class PaperSurvivor:
     def handle(self):
         return self.process
 
-    async def recover(self):
+    async def recover(self, plumbing):
         self.recovered += 1
 
 

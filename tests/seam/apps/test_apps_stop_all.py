@@ -43,7 +43,7 @@ async def test_it_is_on_disk_before_the_first_is_stopped(world):
     async def save():
         states.append((world.states["web:0"], world.apps.apps["web"].held, world.apps.is_leaving))
 
-    world.apps._save = save
+    world.save = save
     await world.apps.stop_all()
     assert states == [("running", True, True), ("stopped", True, True)]
 

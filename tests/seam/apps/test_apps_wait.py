@@ -102,7 +102,7 @@ async def test_an_answer_comes_after_the_state_is_on_disk(world):
         await asyncio.sleep(0)
         changes.append(world.states["web:0"])
 
-    world.apps._save = save
+    world.save = save
     await world.apply(world.spec())
     await world.act("stop", "web")
     assert changes[-1] == "stopped"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from rookery.cli.cluster_words import what_runs, where
 from rookery.cli.output import RED, as_json, harmless, is_coloured, painted, put, say
 from rookery.cli.parser import Parser, add_json
 from rookery.cli.start_target import DEFAULT_FILE
-from rookery.config.environment import mask
+from rookery.config.environment import mask, mask_options
 from rookery.config.toml import Examined, examine
 from rookery.errors import ConfigError, UsageError
 from rookery.logs.names import Naming, first_clash
@@ -94,8 +94,10 @@ def _print(found: dict[str, Examined]) -> None:
 
 def described(spec: AppSpec) -> list[str]:
     """What starting an app would do, in a few lines."""
-    lines = [f"{spec.name}: {_count(spec.instances, 'instance')} of {harmless(shlex.join(spec.command))}"]
+    lines = [f"{spec.name}: {_count(spec.instances, 'instance')} of {harmless(what_runs(spec))}"]
     lines.append(f"  in {spec.cwd}, namespace {spec.namespace}")
+    if spec.bind:
+        lines.append(f"  serving {where(spec)}")
     who = [f"{kind} {name}" for kind, name in (("user", spec.user), ("group", spec.group)) if name is not None]
     if who:
         lines.append(f"  as {', '.join(who)}")
@@ -120,7 +122,10 @@ def _as_json(file: str, one: Examined) -> dict[str, Any]:
             }
             for problem in one.problems
         ],
-        "apps": [msgspec.to_builtins(msgspec.structs.replace(spec, env=mask(spec.env))) for spec in one.specs],
+        "apps": [
+            msgspec.to_builtins(msgspec.structs.replace(spec, env=mask(spec.env), options=mask_options(spec.options)))
+            for spec in one.specs
+        ],
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 
+from rookery.cli.cluster_words import what_runs
 from rookery.cli.known_apps import known_apps
 from rookery.cli.output import DIM, GREEN, RED, YELLOW, as_json, harmless, is_coloured, painted, put
 from rookery.cli.parser import Parser, add_json
@@ -82,10 +82,11 @@ def lines(one: Difference, spec: AppSpec | None, *, colour: bool = False) -> lis
 
 def _said(one: Difference, spec: AppSpec | None) -> str:
     if one.kind == "new":
-        command = "" if spec is None else f" of {harmless(shlex.join(spec.command))}"
+        command = "" if spec is None else f" of {harmless(what_runs(spec))}"
         return f"new, {_instances(one.after)}{command}"
     if one.kind == "changed":
-        return f"changed, {_instances(min(one.before, one.after))} restarted"
+        how = "replaced, new before old" if spec is not None and spec.bind else "restarted"
+        return f"changed, {_instances(min(one.before, one.after))} {how}"
     if one.kind == "scaled":
         more = one.after - one.before
         down = f"; {one.down} of the {one.before} are down, what stays of them would be started" if one.down else ""

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LOUD = ("exit", "start_failed", "log_full", "log_dropped", "gap")
+_LOUD = ("exit", "start_failed", "reload_failed", "worker_stuck", "log_full", "log_dropped", "gap")
 
 
 def run(argv: list[str]) -> int:

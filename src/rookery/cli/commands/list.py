@@ -33,6 +33,7 @@ COLUMNS = (
     Column("cpu", rank=7, right=True),
     Column("mem", rank=6, right=True),
 )
+_BIND = Column("bind", rank=9, shrinks=True)
 _TOLD = ("backoff", "fatal", "exited")
 _MOST_REASONS = 10
 
@@ -69,11 +70,16 @@ def _print(rows: list[dict[str, Any]]) -> None:
     paint = (
         (lambda title, cell: STATE_COLOURS.get(cell) if title == "state" else None) if is_coloured(sys.stdout) else None
     )
-    lines, dropped = layout(COLUMNS, [cells(row) for row in rows], room=terminal_width(), paint=paint)
+    columns: tuple[Column, ...] = COLUMNS
+    table = [cells(row) for row in rows]
+    if any(row.get("bind") for row in rows):
+        columns = (*COLUMNS, _BIND)
+        table = [[*line, row.get("bind") or "-"] for line, row in zip(table, rows, strict=True)]
+    lines, dropped = layout(columns, table, room=terminal_width(), paint=paint)
     put("\n".join([*lines, *reasons(rows)]))
     if dropped:
-        columns = "1 column" if len(dropped) == 1 else f"{len(dropped)} columns"
-        say(f"{columns} hidden ({', '.join(dropped)}); the terminal is narrow, --json shows all")
+        number = "1 column" if len(dropped) == 1 else f"{len(dropped)} columns"
+        say(f"{number} hidden ({', '.join(dropped)}); the terminal is narrow, --json shows all")
 
 
 def cells(row: dict[str, Any]) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,10 +14,14 @@ from rookery.cli.output import report, say
 from rookery.cli.start_options import parse
 from rookery.cli.start_target import described, may_be_known
 from rookery.config.environment import base_environment
+from rookery.config.system_values import cpus
 from rookery.control import places
 from rookery.control.client import Client, with_selectors
 from rookery.control.launch import has_apps
 from rookery.errors import NothingMatched, UsageError
+
+if TYPE_CHECKING:
+    from rookery.config.spec import AppSpec
 
 
 def run(argv: list[str]) -> int:
@@ -45,6 +51,8 @@ def run(argv: list[str]) -> int:
     _, result = client.request("POST", "/v1/apply", body, timeout=call.timeout + MARGIN)
     warn(client)
     code = report(result, json=call.json)
+    if not call.json:
+        _tell_of_ports(client, specs)
     _tell_of_left(result.get("left") or [], files)
     return code
 
@@ -55,6 +63,23 @@ def _tell_of_left(left: list[str], files: list[str]) -> None:
         names = ", ".join(left)
         say(f"no longer in {', '.join(files)}, and still there: {names}")
         say(f"hint: rook delete {' '.join(left)}, or: rook start {files[0]} --prune")
+
+
+def _tell_of_ports(client: Client, specs: list[AppSpec]) -> None:
+    """Where they can be asked: nobody should have to know what the default is, or which port was free."""
+    listening = [spec for spec in specs if spec.bind]
+    if not listening:
+        return
+    for spec in listening:
+        if spec.instances > cpus():
+            say(f"warning: {spec.instances} instances of {spec.name} share {cpus()} CPUs")
+    _, rows = client.request(
+        "GET", with_selectors("/v1/instances", [f"/^{re.escape(one.name)}$/" for one in listening])
+    )
+    for name, bind in dict.fromkeys(
+        (row["name"], row["bind"]) for row in rows if row["bind"] and row["state"] == "running"
+    ):
+        say(f"{name} listens at {bind}")
 
 
 def _client_of_known(home: str, words: list[str]) -> Client | None:

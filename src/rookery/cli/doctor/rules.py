@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FDS_PER_INSTANCE = 4
+_FDS_PER_WORKER = 3
+"""More of one that shares a port: a socket, a page of numbers, a channel."""
 _FDS_OF_OUR_OWN = 64
 _MOST_NAMED = 5
 
@@ -94,7 +96,8 @@ def memory(facts: Facts) -> list[Finding]:
 
 def open_files(facts: Facts) -> list[Finding]:
     """Do keeper, manager and collector have room for all that the apps need?"""
-    need = _FDS_PER_INSTANCE * len(facts.details) + _FDS_OF_OUR_OWN
+    sharing = sum(1 for detail in facts.details if detail["row"].get("bind"))
+    need = _FDS_PER_INSTANCE * len(facts.details) + _FDS_PER_WORKER * sharing + _FDS_OF_OUR_OWN
     found = []
     for one in facts.limits:
         if one.used is not None and one.used > one.soft * 9 // 10:

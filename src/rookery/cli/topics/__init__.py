@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
-_ORDER = ("config", "selectors", "restart", "logs", "environment", "exit-codes")
+_ORDER = ("config", "ports", "selectors", "restart", "logs", "environment", "exit-codes")
 
 
 def names() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import struct
 import sys
 import termios
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rookery.cluster import contract, stats
 from rookery.cluster.acceptor import orders as order_book
@@ -26,10 +26,12 @@ from rookery.supervise.unit import Unit
 from rookery.worker import words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from rookery.cluster.desk import Desk
+    from rookery._base.clock import Clock
     from rookery.cluster.settings import Settings
+    from rookery.cluster.sockets import Listeners
+    from rookery.process.protocols import Spawner
     from rookery.supervise.record import UnitEvent
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -41,14 +43,16 @@ _PLAN = StopPlan(graceful_timeout=10.0, scope="leader")
 
 
 class Link:
-    """The stream to one copy of a worker. page: not ours."""
+    """The stream to one copy of a worker. page: not ours; ends: of a stream that is there already, taken over."""
 
-    def __init__(self, slot: int, worker: int, page: stats.Page) -> None:
+    def __init__(
+        self, slot: int, worker: int, page: stats.Page, ends: tuple[socket.socket, socket.socket] | None = None
+    ) -> None:
         self.slot = slot
         self.worker = worker
         self.page = page
         self.is_ready = False
-        self.ours, self.theirs = socket.socketpair()
+        self.ours, self.theirs = ends or socket.socketpair()
 
     def end(self) -> None:
         """Nobody can put in anything more; what is in it can still be taken out."""
@@ -72,13 +76,27 @@ class Link:
         self.theirs.close()
 
 
+class Bench(Protocol):
+    """What it stands on; see Desk."""
+
+    clock: Clock
+    spawner: Spawner
+    scope: str
+    listeners: Listeners
+    null: int
+
+    def next_key(self, slot: int) -> str:
+        """A name for one more unit."""
+        ...
+
+
 class Passing:
     """desk: who starts processes, and the listening sockets; settings: with balance. One event loop.
 
     Each copy of a worker goes through open(), ready(), perhaps drain(), and gone().
     """
 
-    def __init__(self, desk: Desk, settings: Settings) -> None:
+    def __init__(self, desk: Bench, settings: Settings) -> None:
         self._desk = desk
         self._settings = settings
         self._links: dict[int, Link] = {}
@@ -124,6 +142,11 @@ class Passing:
                 await self.stop()
         raise ClusterError(f"{self._settings.name}: the process that accepts did not start", why=why)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether stop() was called."""
+        return self._ending is not None
+
     async def stop(self) -> None:
         """Accept no more; what was accepted has been passed when it returns. Again: joins. Raises StopFailed."""
         if self._ending is None:
@@ -140,30 +163,41 @@ class Passing:
     async def prepare(self, generation: int) -> SpawnSpec:  # noqa: ARG002
         """See Plumbing."""
         settings = self._settings
-        self._control, self._theirs = socket.socketpair()
+        self._connect(socket.socketpair())
+        assert self._theirs is not None
+        sockets = tuple(sock.fileno() for sock in self._sockets)
+        spec = self._spec(sockets, self._theirs.fileno(), os.environ | dict(settings.env))
+        fds = {0: self._desk.null, 1: 1, 2: 2, **{fd: fd for fd in (*sockets, self._theirs.fileno())}}
+        return spec._replace(fds=fds)
+
+    def _connect(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        """Talk to an acceptor over this stream, and tell it of all that are ready."""
+        self._control, self._theirs = ends
         self._control.setblocking(False)
         asyncio.get_running_loop().add_reader(self._control, self._hear)
         for link in self._links.values():
             if link.is_ready:
                 self._announce(link)
         self._give()
-        sockets = tuple(sock.fileno() for sock in self._sockets)
+
+    def _spec(self, sockets: tuple[int, ...], control: int, given: Mapping[str, str | None]) -> SpawnSpec:
+        """Its process, without descriptors. sockets, control: their numbers there; given: its environment."""
+        settings = self._settings
         orders = Orders(
             sockets=sockets,
-            control=self._theirs.fileno(),
+            control=control,
             balance="" if callable(settings.balance) else settings.balance,
             function=self._function,
             path=tuple(os.path.abspath(entry) for entry in sys.path),
             title=f"rookery: {settings.name} accepts",
         )
-        env = {name: value for name, value in (os.environ | dict(settings.env)).items() if value is not None}
+        env = {name: value for name, value in given.items() if value is not None}
         for name in (*words.ALL, contract.NOTIFY, contract.RUNNER, contract.LISTEN_FDS, contract.LISTEN_PID):
             env.pop(name, None)
         env[order_book.VARIABLE] = order_book.encode(orders)
         # What the user's function may import is to be found; without one the start is faster so.
         quick = () if self._function or ":" in orders.balance else ("-I", "-S")
-        fds = {0: self._desk.null, 1: 1, 2: 2, **{fd: fd for fd in (*sockets, self._theirs.fileno())}}
-        return SpawnSpec((sys.executable, *quick, "-c", _CODE, _ROOT), env=env, cwd=settings.cwd, fds=fds)
+        return SpawnSpec((sys.executable, *quick, "-c", _CODE, _ROOT), env=env, cwd=settings.cwd)
 
     async def finish(self, generation: int) -> tuple[str, ...]:  # noqa: ARG002
         """See Plumbing. What it was given and has not read is given to the next one."""
@@ -171,10 +205,8 @@ class Passing:
         self._control = self._theirs = None
         if control is None or theirs is None:
             return ()
-        loop = asyncio.get_running_loop()
         self._hear_all(control)
-        loop.remove_reader(control)
-        loop.remove_writer(control)
+        self._disconnect(control)
         theirs.setblocking(False)
         try:
             while (heard := wire.receive_frame(theirs)) is not None:
@@ -187,6 +219,11 @@ class Passing:
         control.close()
         theirs.close()
         return ()
+
+    def _disconnect(self, control: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(control)
+        loop.remove_writer(control)
 
     def _take_back(self, frame: wire.Frame, fds: list[int]) -> None:
         if frame.kind == wire.GIVEN:

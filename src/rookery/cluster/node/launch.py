@@ -34,7 +34,7 @@ def node(recipe: Recipe, place: Place) -> Launch:
     command = (settings.interpreter or "node", recipe.app) if isinstance(recipe.app, str) else recipe.app
     given = {**os.environ, **settings.env, **recipe.env}
     own_options = given.get(OPTIONS)
-    sockets = [_described(fd) for fd in place.sockets]
+    sockets = [_described(*both) for both in zip(place.sockets, place.ours or place.sockets, strict=True)]
     orders = {
         "sockets": sockets,
         "backlog": settings.backlog,
@@ -65,8 +65,8 @@ def preloading(own: str | None) -> str:
     return f'{own} --require "{path}"' if own else f'--require "{path}"'
 
 
-def _described(fd: int) -> dict[str, Any]:
-    sock = socket.socket(fileno=fd)
+def _described(fd: int, ours: int) -> dict[str, Any]:
+    sock = socket.socket(fileno=ours)
     try:
         name = sock.getsockname()
         if sock.family == socket.AF_UNIX:

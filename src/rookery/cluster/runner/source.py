@@ -35,7 +35,7 @@ class ListenerSource:
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
         self._numbers = numbers
-        self._servers: list[asyncio.AbstractServer] = []
+        self._servers: list[asyncio.Server] = []
 
     async def start(self, make: Callable[[], asyncio.Protocol], *, tls: ssl.SSLContext | None, backlog: int) -> None:
         """See Source."""
@@ -47,12 +47,18 @@ class ListenerSource:
 
     async def stop(self) -> None:
         """See Source."""
+        loop = asyncio.get_running_loop()
         for _ in range(3):  # what has just come is taken first: after a stop of all nobody else would
             await asyncio.sleep(0)
         for server in self._servers:
-            server.close()
-        for _ in range(3):  # accepted connections are given to their protocols in the turns after
+            for sock in server.sockets:
+                loop.remove_reader(sock.fileno())
+        # Accepted connections are given to their protocols in the turns after; a server that is closed by then would
+        # drop them.
+        for _ in range(3):
             await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
 
 
 class Connections(Protocol):

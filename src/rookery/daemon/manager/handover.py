@@ -44,9 +44,13 @@ async def hand_over(home: str, taken: Taken) -> None:
         for pipes in taken.collector.pipes():
             names += [f"log/{pipes.unit}/{pipes.generation}/{stream}" for stream in ("out", "err")]
             fds += [pipes.out, pipes.err]
-        for plumbing in list(taken.outfitter.given.values()):
-            names += plumbing.held()
-            fds += plumbing.held().values()
+        plumbings, doors = list(taken.outfitter.given), [app.door for app in taken.apps.apps.values()]
+        everything = [one.held() for one in plumbings]
+        for door in doors:
+            everything += [door.held(), door.streams()]
+        for held in everything:
+            names += held
+            fds += held.values()
         for start in range(0, len(fds), _TOGETHER):
             await keeper.put(names[start : start + _TOGETHER], fds[start : start + _TOGETHER])
         for handle in taken.keeper.handles():

@@ -14,7 +14,7 @@ from rookery._os import kernel
 from rookery.apps.environment import environment_of
 from rookery.apps.signals import send_signal, signal_number
 from rookery.apps.waiting import wait_for
-from rookery.config.environment import mask
+from rookery.config.environment import mask, mask_options
 from rookery.control.messages import AppSource, Flushed, InstanceDetail, InstanceRow, Ping, ProcessRow
 from rookery.logs.names import combined_path
 from rookery.metrics.sampler import Root, Sampler, tree_of
@@ -83,10 +83,9 @@ class Host:
             raise errors.UsageError("send to what?", hint="name an app, or say all")
         chosen = self._apps.instances(selectors)
         for one in chosen:
-            plumbing = self._taken.outfitter.given.get(one.unit.key)
-            if plumbing is None or one.unit.pid is None:
+            if one.unit.pid is None:
                 raise errors.OperationFailed(f"{one.app.spec.name}:{one.index} does not run", hint="see: rook list")
-            plumbing.write(data)
+            one.plumbing.write(data)
         return [one.row() for one in chosen]
 
     def rows(self, selectors: list[str]) -> list[InstanceRow]:
@@ -101,6 +100,7 @@ class Host:
         unit = one.unit
         app: dict[str, object] = msgspec.to_builtins(one.app.spec)
         app["env"] = mask(one.app.spec.env)
+        app["options"] = mask_options(one.app.spec.options)
         out, err = one.log_paths(self._apps.log_folder)
         left = None if unit.next_start is None else max(0.0, unit.next_start - self._clock.monotonic())
         return InstanceDetail(
@@ -113,6 +113,7 @@ class Host:
             status=one.status,
             log_out=out,
             log_err=err,
+            beside=[copy.beside("rising" if copy is one.rising else "draining") for copy in one.beside],
         )
 
     def sources(self, selectors: list[str]) -> list[AppSource]:
@@ -244,7 +245,7 @@ class Host:
         cookies = {one.unit.cookie: key for key, one in running.items()}
         usage = self._sampler.sample(roots, cookies, self._clock.monotonic())
         for key, one in running.items():
-            one.usage = usage.get(key)
+            one.copy.usage = usage.get(key)
 
 
 def _tree(one: Instance) -> list[ProcessRow]:

@@ -120,7 +120,7 @@ async def _run(home: str, *, is_upgrade: bool) -> None:
     await taken.store.close()
     await taken.apps.close()
     await taken.collector.close()
-    for plumbing in list(taken.outfitter.given.values()):
+    for plumbing in list(taken.outfitter.given):
         plumbing.let_go()
     taken.keeper.close()
     taken.listener.close()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
-from rookery.daemon.manager.plumbing import InstancePlumbing, Wants
+from rookery.daemon.manager.plumbing import NOTIFY_FOLDER, InstancePlumbing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rookery.config.spec import AppSpec
+    from rookery.apps.outfit import Wants
     from rookery.daemon.manager.collector_client import CollectorClient
     from rookery.daemon.manager.keeper_client import KeeperClient
-    from rookery.process.spec import SpawnSpec
 
 
 class KeptOutfitter:
@@ -23,24 +22,18 @@ class KeptOutfitter:
         self._keeper = keeper
         self._collector = collector
         self._run_folder = run_folder
-        self.given: WeakValueDictionary[str, InstancePlumbing] = WeakValueDictionary()
-        """By unit, for as long as the unit is there."""
+        self.given: WeakSet[InstancePlumbing] = WeakSet()
+        """All, each for as long as its unit is there."""
 
-    def outfit(
-        self,
-        unit: str,
-        make_spec: Callable[[], SpawnSpec],
-        *,
-        index: int,
-        spec: Callable[[], AppSpec],
-        paths: Callable[[], tuple[str, str]],
-        on_words: Callable[[dict[str, str]], None],
-    ) -> InstancePlumbing:
+    def sweep(self, in_use: set[str]) -> None:
+        """Remove the names of notify sockets of copies that are gone. in_use: of those that are not."""
+        folder = os.path.join(self._run_folder, NOTIFY_FOLDER)
+        with suppress(OSError):
+            for name in set(os.listdir(folder)) - in_use:
+                os.unlink(os.path.join(folder, name))
+
+    def outfit(self, wants: Wants) -> InstancePlumbing:
         """See Outfitter."""
-        plumbing = self.given[unit] = InstancePlumbing(
-            Wants(unit, index, spec, make_spec, paths, on_words),
-            run_folder=self._run_folder,
-            keeper=self._keeper,
-            collector=self._collector,
-        )
+        plumbing = InstancePlumbing(wants, run_folder=self._run_folder, keeper=self._keeper, collector=self._collector)
+        self.given.add(plumbing)
         return plumbing

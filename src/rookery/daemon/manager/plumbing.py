@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rookery import errors
 from rookery.daemon.manager.collector_client import CollectorClient, Pipes
@@ -20,30 +20,20 @@ from rookery.daemon.manager.direct import beginning_of, note_beginning, open_dir
 from rookery.daemon.manager.last_words import last_words
 from rookery.daemon.manager.log_settings import stream_settings
 from rookery.daemon.manager.pipes import Stdin, make_pipe, reopen_pipe
+from rookery.daemon.manager.worker_gear import WorkerGear
 from rookery.process.notify import Notify, make_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from rookery.config.spec import AppSpec
+    from rookery.apps.outfit import Seat, Wants
+    from rookery.cluster.stats import Page
     from rookery.daemon.manager.keeper_client import KeeperClient
     from rookery.daemon.manager.log_settings import Streams
     from rookery.process.spec import SpawnSpec
 
+NOTIFY_FOLDER = "n"
 _log = logging.getLogger(__name__)
-
-
-class Wants(NamedTuple):
-    """Of one instance. spec: the app's; make_spec: its process without descriptors; paths: of the out and the err log;
-    on_words: called with what it says on its notify socket.
-    """
-
-    unit: str
-    instance: int
-    spec: Callable[[], AppSpec]
-    make_spec: Callable[[], SpawnSpec]
-    paths: Callable[[], tuple[str, str]]
-    on_words: Callable[[dict[str, str]], None]
 
 
 class InstancePlumbing:
@@ -56,6 +46,9 @@ class InstancePlumbing:
         self._keeper = keeper
         self._collector = collector
         self._stdin = Stdin()
+        self._gear = WorkerGear(wants.unit, keeper, wants.on_words)
+        self._own = ""
+        """What follows its unit in the names of a copy beside which there may be another one; "" for all others."""
         self._notify: Notify | None = None
         self._direct: tuple[str, str] | None = None
         """The out and the err log where this copy writes them itself; its settings may name others by now."""
@@ -70,29 +63,39 @@ class InstancePlumbing:
 
     @property
     def _stdin_name(self) -> str:
-        return f"stdin/{self._unit}"
+        return f"stdin/{self._unit}{self._own}"
 
     @property
     def _notify_name(self) -> str:
-        return f"notify/{self._unit}"
+        return f"notify/{self._unit}{self._own}"
+
+    @property
+    def page(self) -> Page | None:
+        """See Outfit."""
+        return self._gear.page
 
     async def prepare(self, generation: int) -> SpawnSpec:
         """See Plumbing."""
         spec = self._wants.make_spec()
         names = self._log_names(generation)
+        seat = await self._wants.seat() if self._wants.spec().bind and self._wants.seat is not None else None
+        self._own = f"/{generation}" if seat is not None else ""
         try:
             os.makedirs(self._run_folder, mode=0o711, exist_ok=True)  # it may have been cleaned away
-            spec = await self._give_ears(generation, spec)
+            spec = await self._give_ears(generation, spec, seat)
             if self._wants.spec().logs.via == "direct":
                 await self._open_files(generation, spec)
             else:
                 out, err = await self._make_pipes(names, spec)
                 self._began_at = _size(self._wants.paths()[1])
                 await self._collector.open(Pipes(self._unit, generation, out, err, self._streams()))
-        except (OSError, errors.LinkError) as error:
+        except errors.SpawnError:
+            self.close()
+            raise
+        except (OSError, errors.LinkError, errors.SharedMemoryError) as error:
             self.close()
             raise errors.ResourcesExhausted(f"its output has nowhere to go: {error}", argv=spec.argv) from None
-        fds: dict[int, int | str] = {1: names[0], 2: names[1]}
+        fds: dict[int, int | str] = {1: names[0], 2: names[1], **spec.fds}
         if self._wants.spec().stdin == "pipe":
             fds[0] = self._stdin_name
         return spec._replace(fds=fds)
@@ -117,27 +120,29 @@ class InstancePlumbing:
             for fd in fds:
                 os.close(fd)
         self._direct = paths
-        self._collector.direct[self._unit] = frozenset(paths)
+        self._collector.direct[self._unit + self._own] = frozenset(paths)
 
     def _writer(self, generation: int) -> str:
         return f"{self._unit}:{generation}"
 
-    async def _give_ears(self, generation: int, spec: SpawnSpec) -> SpawnSpec:
-        """Its stdin and its notify socket, where it wants them."""
+    async def _give_ears(self, generation: int, spec: SpawnSpec, seat: Seat | None) -> SpawnSpec:
+        """Its stdin and its notify socket, where it wants them, and what a worker has."""
         app = self._wants.spec()
         if app.stdin == "pipe":
             self._stdin.take(make_pipe(os.path.join(self._run_folder, f"{self._unit}.in"), spec.uid, spec.gid))
             await self._keeper.put([self._stdin_name], [self._stdin.fd])
-        if app.readiness.notify:
+        if app.readiness.notify or seat is not None:
             sock, address = make_socket(self._notify_folder, self._address(generation), self._keeper.scope, spec.uid)
             self._hear(sock, address, spec.uid)
             await self._keeper.put([self._notify_name], [sock.fileno()])
             spec = spec._replace(env={**(spec.env or {}), "NOTIFY_SOCKET": address})
+            if seat is not None:
+                spec = await self._gear.outfit(generation, spec, seat, address)
         return spec
 
     @property
     def _notify_folder(self) -> str:
-        return os.path.join(self._run_folder, "n")
+        return os.path.join(self._run_folder, NOTIFY_FOLDER)
 
     def _address(self, generation: int) -> str:
         return f"{self._unit}.{generation}"
@@ -161,7 +166,16 @@ class InstancePlumbing:
     async def recover(self, generation: int, pid: int) -> None:
         """Take what a copy that an earlier manager started has back: from the keeper, else from the copy itself."""
         names = self._log_names(generation)
-        found = await self._keeper.get([*names, self._stdin_name, self._notify_name])
+        owns = [f"{what}/{self._unit}{own}" for own in ("", f"/{generation}") for what in ("stdin", "notify")]
+        found = await self._keeper.get([*names, *owns, *self._gear.of(generation)])
+        # What it is told by now may not be what it was started as: what it has tells.
+        is_worker = bool(found.keys() & set(owns[2:])) or (
+            bool(self._wants.spec().bind) and not found.keys() & set(owns)
+        )
+        self._own = f"/{generation}" if is_worker else ""
+        for name in set(owns) & found.keys() - {self._stdin_name, self._notify_name}:
+            os.close(found.pop(name))
+        self._gear.recover(generation, found)
         if self._stdin_name in found:
             self._stdin.take(found.pop(self._stdin_name))
         if self._notify_name in found:
@@ -174,7 +188,7 @@ class InstancePlumbing:
         # It may have been started before its settings were changed: what its output is tells.
         if self._writes_files(list(logs.values()), pid):
             self._direct = self._wants.paths()
-            self._collector.direct[self._unit] = frozenset(self._direct)
+            self._collector.direct[self._unit + self._own] = frozenset(self._direct)
             self._began_at = beginning_of(self._direct[1], self._writer(generation))
         elif len(logs) == len(names):
             self._collector.note(Pipes(self._unit, generation, logs[names[0]], logs[names[1]], self._streams()))
@@ -194,7 +208,7 @@ class InstancePlumbing:
 
     async def _listen_again(self, generation: int) -> None:
         """Its keeper was killed and its notify socket with it: one at the same place, for what it is still to say."""
-        if not self._wants.spec().readiness.notify:
+        if not self._wants.spec().readiness.notify and not self._wants.spec().bind:
             return
         uid = self._wants.make_spec().uid
         try:
@@ -237,24 +251,27 @@ class InstancePlumbing:
     def held(self) -> dict[str, int]:
         """What is held besides the log pipes, by its name in the keeper."""
         held = {} if self._stdin.fd < 0 else {self._stdin_name: self._stdin.fd}
+        held |= self._gear.held()
         return held if self._notify is None else {**held, self._notify_name: self._notify.fd}
 
     async def finish(self, generation: int) -> tuple[str, ...]:
         """See Plumbing. The flush is a barrier: the last lines are whole when this returns."""
+        self._wants.on_end()
         if self._direct is not None:
             path, self._direct = self._direct[1], None
-            del self._collector.direct[self._unit]
+            del self._collector.direct[self._unit + self._own]
             words = last_words([path, _size(path)], self._began_at)
         else:
             offsets = await self._collector.close_pipes(self._unit, generation)
             words = last_words(offsets.get("err"), self._began_at)
-        self._keeper.drop([*self._log_names(generation), *self.held()])
+        self._keeper.drop([*self._log_names(generation), *self._gear.names(), *self.held()])
         self.close()
         return words
 
     def close(self) -> None:
-        """The copy is gone: close its stdin and its notify socket."""
+        """The copy is gone: close its stdin, its notify socket, and what a worker has."""
         self._stdin.close()
+        self._gear.let_go()
         if self._notify is not None:
             self._notify.close(unlink=True)
             self._notify = None
@@ -262,6 +279,7 @@ class InstancePlumbing:
     def let_go(self) -> None:
         """This manager leaves; the keeper goes on holding everything, and the copy speaking to its socket."""
         self._stdin.close()
+        self._gear.let_go()
         if self._notify is not None:
             self._notify.close(unlink=False)
             self._notify = None

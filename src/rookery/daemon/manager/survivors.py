@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery._base.ids import Cookie, parse_cookie
 from rookery._os import kernel
+from rookery.daemon.manager.plumbing import InstancePlumbing
 from rookery.lifecycle.state import State
 from rookery.lifecycle.stop import StopPlan
 from rookery.process.adopted import AdoptedHandle
@@ -19,16 +20,15 @@ if TYPE_CHECKING:
     from rookery._os.linux import ProcessFacts
     from rookery.apps.state import SavedState
     from rookery.daemon.manager.keeper_client import KeeperClient, KeeperHandle
-    from rookery.daemon.manager.plumbing import InstancePlumbing
+    from rookery.supervise.plumbing import Plumbing
 
 
 class KeptSurvivor:
     """A child of the keeper that an earlier manager started. See Survivor."""
 
-    def __init__(self, keeper: KeeperClient, child: dict[str, Any], outfits: Mapping[str, InstancePlumbing]) -> None:
+    def __init__(self, keeper: KeeperClient, child: dict[str, Any]) -> None:
         self._keeper = keeper
         self._child = child
-        self._outfits = outfits
         self.generation: int = child["generation"]
         self.started_at: float = child["started_at"]
         self.has_ended: bool = child["ended_at"] is not None
@@ -37,9 +37,10 @@ class KeptSurvivor:
         """See Survivor."""
         return self._keeper.handle(self._child)
 
-    async def recover(self) -> None:
+    async def recover(self, plumbing: Plumbing) -> None:
         """See Survivor."""
-        await self._outfits[self._child["key"]].recover(self.generation, self._child["pid"])
+        assert isinstance(plumbing, InstancePlumbing)  # by our own outfitter
+        await plumbing.recover(self.generation, self._child["pid"])
 
 
 class Orphan(NamedTuple):
@@ -79,6 +80,11 @@ def orphans(
         unit = str(saved.id)
         if unit in children:
             continue
+        found += [
+            Orphan(unit, one.generation, one.pid, one.start_time, one.started_at or now)
+            for one in saved.beside
+            if one.pid and one.start_time and kernel.is_alive(one.pid, one.start_time)
+        ]
         if saved.pid and saved.start_time and kernel.is_alive(saved.pid, saved.start_time):
             found.append(Orphan(unit, saved.generation, saved.pid, saved.start_time, saved.started_at or now))
             continue
@@ -106,6 +112,31 @@ def newest(children: list[dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], l
     return best, others
 
 
+def sort_out(
+    children: list[dict[str, Any]], state: SavedState
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """The child that has each unit's place, those beside it, and all that nobody knows.
+
+    Of a clustered app several may run; the one that the state knows has the place while it does.
+    """
+    clustered = {app.name for app in state.apps if app.spec.bind}
+    known = {str(saved.id): saved for saved in state.instances}
+    best, others = newest(children)
+    beside: dict[str, list[dict[str, Any]]] = {}
+    strangers = []
+    for child in others:
+        saved = known.get(child["key"])
+        if saved is None or saved.app not in clustered or child["ended_at"] is not None:
+            strangers.append(child)
+            continue
+        first = best[child["key"]]
+        if child["generation"] == saved.generation:
+            best[child["key"]], child = child, first  # noqa: PLW2901 - they change places
+        beside.setdefault(child["key"], []).append(child)
+    strangers += [child for key, child in best.items() if key not in known]
+    return {key: child for key, child in best.items() if key in known}, beside, strangers
+
+
 def highest_generations(names: Iterable[str], carrying: Iterable[tuple[str, int]]) -> dict[str, int]:
     """The highest generation of each unit that has left a trace: pipes in the store, or a process.
 
@@ -118,10 +149,13 @@ def highest_generations(names: Iterable[str], carrying: Iterable[tuple[str, int]
     return found
 
 
+_OF_A_COPY = {"log": 4, "page": 3, "channel": 3, "channel-end": 3, "notify": 3, "stdin": 3, "pass": 5}
+
+
 def of_log_name(name: str) -> tuple[str, int] | None:
-    """Unit and generation of ``log/<unit>/<generation>/<stream>``; None for other names."""
+    """Unit and generation of ``log/<unit>/<generation>/<stream>`` or what else a copy has; None for other names."""
     parts = name.split("/")
-    if len(parts) == 4 and parts[0] == "log" and parts[2].isdecimal():
+    if len(parts) > 2 and _OF_A_COPY.get(parts[0]) == len(parts) and parts[2].isdecimal():
         return parts[1], int(parts[2])
     return None
 

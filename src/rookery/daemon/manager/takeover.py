@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery._os import kernel
 from rookery.apps.manager import AppManager
+from rookery.apps.passing import PREFIX
 from rookery.apps.restore import Survivor, restore
 from rookery.apps.state import SavedState
 from rookery.control import places
@@ -27,6 +28,7 @@ from rookery.daemon.manager.survivors import (
     newest,
     of_log_name,
     orphans,
+    sort_out,
 )
 from rookery.process.spec import SpawnSpec
 
@@ -94,6 +96,7 @@ async def take_over(home: str, clock: Clock, make_keeper: Callable[[socket.socke
     apps = AppManager(
         keeper,
         outfitter,
+        keep=keeper,
         scope=keeper.scope,
         clock=clock,
         log_folder=places.log_folder(home),
@@ -140,19 +143,20 @@ async def _go_on(
 ) -> None:
     """Find what runs from before; adopt what the state knows, end the rest."""
     survey = await keeper.survey()
-    children, others = newest(survey.children)
     carrying = carriers(keeper.scope)
-    survivors: dict[str, Survivor] = {
-        key: KeptSurvivor(keeper, child, outfitter.given) for key, child in children.items()
-    }
+    found_children = list(survey.children)
     if is_same_boot:
-        for one in orphans(state, children, carrying, clock.wall()):
-            child = await keeper.adopt(*one)
-            survivors[one.unit] = KeptSurvivor(keeper, child, outfitter.given)
-    known = {str(saved.id) for saved in state.instances}
-    strangers = [*others, *(child for key, child in children.items() if key not in known)]
-    kept = {(child["key"], child["generation"]) for child in survey.children}
-    kept |= {(unit, survivor.generation) for unit, survivor in survivors.items()}
+        of_units = {child["key"]: child for child in found_children}
+        found_children += [await keeper.adopt(*one) for one in orphans(state, of_units, carrying, clock.wall())]
+    accepting, _ = newest([child for child in found_children if child["key"].startswith(PREFIX)])
+    others_found = [child for child in found_children if child not in accepting.values()]
+    children, others, strangers = sort_out(others_found, state)
+    survivors: dict[str, Survivor] = {key: KeptSurvivor(keeper, child) for key, child in children.items()}
+    beside: dict[str, list[Survivor]] = {
+        key: [KeptSurvivor(keeper, child) for child in found] for key, found in others.items()
+    }
+    acceptors: dict[str, Survivor] = {key: KeptSurvivor(keeper, child) for key, child in accepting.items()}
+    kept = {(child["key"], child["generation"]) for child in found_children}
     strays = {identity: processes for identity, processes in carrying.items() if identity not in kept}
     for found in await asyncio.gather(
         end_children(keeper, clock, strangers), end_strays(keeper.scope, clock, strays), return_exceptions=True
@@ -162,10 +166,26 @@ async def _go_on(
     if strangers or strays:
         _log.warning("ended, because no state knows them: %s", [*strangers, *strays])
     used = highest_generations(survey.stored, [*carrying, *kept])
-    await restore(apps, state, survivors, used, is_same_boot=is_same_boot)
-    in_use = {(one.unit.key, one.unit.generation) for one in apps.instances() if one.unit.pid is not None}
+    await restore(
+        apps,
+        state,
+        survivors,
+        used,
+        beside=beside,
+        stored=survey.stored,
+        acceptors=acceptors,
+        is_same_boot=is_same_boot,
+    )
+    known = {copy.edition.passing.unit.key for app in apps.apps.values() for copy in app if copy.edition.passing}
+    await end_children(keeper, clock, [child for key, child in accepting.items() if key not in known])
+    copies = [copy for app in apps.apps.values() for copy in app]
+    in_use = {(copy.unit.key, copy.unit.generation) for copy in copies if copy.unit.pid is not None}
     named = {name: of_log_name(name) for name in survey.stored}
-    keeper.drop([name for name, identity in named.items() if identity is not None and identity not in in_use])
+    unused = [name for name, identity in named.items() if identity is not None and identity not in in_use]
+    outfitter.sweep({f"{key}.{generation}" for key, generation in in_use})
+    held = {name for app in apps.apps.values() for name in (*app.door.held(), *app.door.streams())}
+    unused += [name for name in survey.stored if name.startswith(("listen/", "control/")) and name not in held]
+    keeper.drop(unused)
 
 
 async def _collector(home: str, keeper: KeeperClient, on_event: Callable[[dict[str, Any]], None]) -> CollectorClient:

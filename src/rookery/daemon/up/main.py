@@ -21,6 +21,7 @@ from rookery.apps.translate import restart_policy, stop_plan
 from rookery.config.spec import AppSpec
 from rookery.daemon.up.output import Output
 from rookery.daemon.up.plumbing import UpPlumbing, needs_output
+from rookery.daemon.up.serving import as_one
 from rookery.lifecycle.state import State
 from rookery.process.reaper import TABLE
 from rookery.supervise.supervisor import Supervisor
@@ -49,6 +50,7 @@ def main() -> None:
     """Run until the apps are at rest; the exit code is the first failing app's, or 0."""
     with open(int(sys.argv[-1]), "rb") as file:
         request = msgspec.json.decode(file.read(), type=Request)
+    request.specs = [as_one(spec) for spec in request.specs]
     sys.exit(asyncio.run(_run(request)))
 
 
