@@ -19,6 +19,7 @@ the kernel a fifth of what a start does: the target is told beside both.
 import argparse
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ SIZE = 10_000_000
 LINES = 500_000
 CHILDREN = {1: 100, 64: 256}
 CAPTURES = 3
+PATIENCE = 60.0
 C, OURS, BARE = "C", "rookery", "asyncio loop alone"
 C_SESSIONS = "C, a session each"
 PYTHONS = {BARE: "bare", OURS: "rookery", "asyncio": "asyncio", "anyio": "anyio", "subprocess": "subprocess"}
@@ -60,7 +62,10 @@ class Contender:
             try:
                 self._process.stdin.write(" ".join(map(str, words)) + "\n")
                 self._process.stdin.flush()
-                return float(self._process.stdout.readline())
+                if select.select([self._process.stdout], [], [], PATIENCE)[0]:
+                    return float(self._process.stdout.readline())
+                self._process.kill()
+                self.failure = f"no answer in {PATIENCE:g} s: {words[0]}"
             except (OSError, ValueError):
                 self.failure = f"failed: {words[0]}"
         return None

@@ -313,7 +313,7 @@ def is_subreaper() -> bool:
     import ctypes  # noqa: PLC0415
 
     answer = ctypes.c_int(0)
-    asked = _prctl_call()(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    asked = (_prctl_function or _prctl_call())(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
     return bool(asked == 0 and answer.value)
 
 

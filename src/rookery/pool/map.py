@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNKS_PER_WORKER = 4
-_LARGEST_CHUNK = 10_000
+_LARGEST_CHUNK = 3000  # of numbers: what still goes through a socket
 _AUTO_UNKNOWN = 32
 
 
