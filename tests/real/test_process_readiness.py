@@ -14,7 +14,7 @@ from rookery.process.readiness import EpollReadiness, readiness
 from rookery.testing import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform == "darwin", reason="needs epoll")]
-MOST_KEPT = 7  # the set, /dev/null and two more for the next start, both ends of a pipe, the list of our children
+MOST_KEPT = 5  # the set, /dev/null, both ends of a pipe, and the list of our children
 
 
 def test_a_loop_keeps_a_few_descriptors_and_they_end_with_it():

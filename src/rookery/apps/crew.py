@@ -99,6 +99,8 @@ class NewBeforeOld:
         new.unit.last_exit = new.unit.last_exit or old.unit.last_exit
         one.pending = ""
         try:
+            if old.edition is not new.edition and old.edition.passing is not None:
+                await old.edition.passing.lets_go(old.worker)
             await end_beside(one, old, self._changed)
         except StopFailed as error:  # it is shown beside; the new one has its place all the same
             _log.warning("%s:%d: an earlier copy will not go: %s", self._app.spec.name, slot, error)
@@ -110,6 +112,8 @@ class NewBeforeOld:
             return
         new.retired = True
         try:
+            if new.edition is not self._app.edition and new.edition.passing is not None:
+                await new.edition.passing.lets_go(new.worker)
             await new.unit.end()
         except StopFailed as error:
             _log.warning("%s:%d: a new copy will not go: %s", self._app.spec.name, slot, error)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     """The arguments, and where exec is to try, in order."""
 
 STANDARD = 3
-_TO_OWN = 2  # its pidfd, and a look at its line in /proc
 _NAMES_TO_TRY = 2000
 # Before 3.12 the child does not say which call before exec it was; with these numbers it can only have been chdir.
 _OF_CHDIR = {errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -38,11 +37,10 @@ class Tools:
     They serve one start, or many (see suspends): opening and closing them takes a tenth of a start. Raises OSError.
     """
 
-    __slots__ = ("_poll", "_spare", "null", "read", "write")
+    __slots__ = ("_poll", "null", "read", "write")
 
     def __init__(self) -> None:
         self.null = self.read = self.write = -1
-        self._spare: list[int] = []
         try:
             self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             self.read, self.write = os.pipe()
@@ -55,24 +53,11 @@ class Tools:
         self._poll.register(self.read, select.POLLIN)
 
     def close(self) -> None:
-        """Close all of them."""
-        self.release()
+        """Close all three."""
         for fd in (self.null, self.read, self.write):
             if fd >= 0:
                 os.close(fd)
         self.null = self.read = self.write = -1
-
-    def reserve(self) -> None:
-        """Hold what owning a child takes: better no start than a child killed for want of it. Raises OSError."""
-        while len(self._spare) < _TO_OWN:
-            self._spare.append(os.dup(self.null))
-
-    def release(self) -> bool:
-        """Let go of what is held; whether there was anything."""
-        was_held = bool(self._spare)
-        while self._spare:
-            os.close(self._spare.pop())
-        return was_held
 
     def report(self, *, is_certain: bool) -> bytes:
         """What the child says of its failure; b"" where it has none."""

@@ -82,9 +82,11 @@ def spawn_process(
             argv = _gated(spec)
             command = _command(argv, None)
     before = kernel.ticks()
+    spare: list[int] = []
     try:
-        if tools is not None:
-            tools.reserve()
+        if tools is not None:  # what owning it takes, held until then: better no start than a child that is killed
+            spare.append(os.dup(tools.null))
+            spare.append(os.dup(tools.null))
         if not moves:
             pid = _fork_exec(spec, command, env, fds, open_files, tools)
         elif in_place:
@@ -93,13 +95,11 @@ def spawn_process(
             pid = _spawn_placing(spec, argv, env, fds, moves, open_files)
     except OSError as error:  # no descriptors for what the start itself needs
         raise explain(error.errno or 0, spec.argv, stage="fork", env=spec.env, cwd=spec.cwd) from None
+    finally:
+        for fd in spare:
+            os.close(fd)
     try:
-        try:
-            return own(pid, _same_tick(before))
-        except OSError:
-            if tools is None or not tools.release():
-                raise
-            return own(pid, _same_tick(before))
+        return own(pid, _same_tick(before))
     except OSError as error:
         _undo(pid)
         raise explain(error.errno or 0, spec.argv, stage="fork", env=spec.env, cwd=spec.cwd) from None

@@ -137,7 +137,11 @@ class GuardedProtocol(H11Protocol):
         self._refuse(408, "the request did not come whole in time" if began else "")
 
     def _make_room(self) -> None:
-        idle = [one for one in self.connections if isinstance(one, GuardedProtocol) and one.is_idle and one is not self]
+        # Those that were cut in this turn of the loop are still there.
+        there = [one for one in self.connections if isinstance(one, GuardedProtocol) and not one.transport.is_closing()]
+        if len(there) <= MOST_CONNECTIONS:
+            return
+        idle = [one for one in there if one.is_idle and one is not self]
         if idle:
             min(idle, key=lambda one: one.began).drop()
         else:

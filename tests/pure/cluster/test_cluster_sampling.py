@@ -137,9 +137,11 @@ def test_another_protocol_is_left_alone():
 class Cycle:
     """A request as uvicorn keeps it."""
 
-    def __init__(self, accept, *, has_started=True):
+    def __init__(self, accept, *, has_started=True, has_length=False, is_paused=False):
         self.scope = {"headers": [(b"accept", accept)] if accept else []}
         self.response_started = has_started
+        self.chunked_encoding = not has_length
+        self.flow = SimpleNamespace(write_paused=is_paused)
         self.disconnected = False
         self.message_event = asyncio.Event()
         self.sent = []
@@ -153,16 +155,18 @@ class Cycle:
 
 async def test_streams_of_events_that_have_begun_are_ended_and_their_tasks():
     cycles = [
-        Cycle(b"text/event-stream"), Cycle(b"text/html, Text/Event-Stream;q=0.9"), Cycle(b"*/*"), Cycle(b""),
-        Cycle(b"text/event-stream", has_started=False),
+        Cycle(b"text/event-stream"), Cycle(b" Text/Event-Stream"), Cycle(b"*/*"), Cycle(b""),
+        Cycle(b"text/event-stream", has_started=False), Cycle(b"application/json, text/event-stream"),
+        Cycle(b"text/event-stream", has_length=True), Cycle(b"text/event-stream", is_paused=True),
     ]  # fmt: skip
     tasks = [asyncio.ensure_future(cycle.run_asgi()) for cycle in cycles]
     await asyncio.sleep(0)
     await end_streams(cycles, tasks)
     await asyncio.sleep(0)
-    assert [cycle.disconnected for cycle in cycles] == [True, True, False, False, False]
-    assert [len(cycle.sent) for cycle in cycles] == [1, 1, 0, 0, 0]
-    assert [task.cancelled() for task in tasks] == [True, True, False, False, False]
+    ended = [True, True, *[False] * 6]
+    assert [cycle.disconnected for cycle in cycles] == ended
+    assert [len(cycle.sent) for cycle in cycles] == list(map(int, ended))
+    assert [task.cancelled() for task in tasks] == ended
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -100,6 +100,7 @@ class Passing:
         self._desk = desk
         self._settings = settings
         self._links: dict[int, Link] = {}
+        self._leaving: set[int] = set()
         self._given: deque[tuple[int, int]] = deque()
         """(mark, descriptor) of connections that nobody has."""
         self._out: deque[tuple[wire.Frame, list[int]]] = deque()
@@ -274,6 +275,16 @@ class Passing:
             link.is_ready = True
             self._announce(link)
 
+    async def lets_go(self, worker: int) -> None:
+        """This one is about to be drained, and none comes in its place.
+
+        Where it is the last, nothing more is accepted first: what was accepted still finds somebody to go to. Raises
+        StopFailed.
+        """
+        self._leaving.add(worker)
+        if not any(link.is_ready and one not in self._leaving for one, link in self._links.items()):
+            await self.stop()
+
     def drain(self, worker: int) -> None:
         """It gets no more, and sees the end of its stream after what it was passed before. Again: nothing."""
         link = self._links.get(worker)
@@ -284,6 +295,7 @@ class Passing:
     def gone(self, worker: int) -> None:
         """It has ended: what it had not taken goes to others."""
         link = self._links.pop(worker, None)
+        self._leaving.discard(worker)
         if link is None:
             return
         link.end()

@@ -62,7 +62,9 @@ def count(protocol: type[Any], told: Callable[[], None]) -> bool:
     name = _TABLES.get(protocol.__module__)
     module = importlib.import_module(protocol.__module__)
     lines = getattr(module, name, None) if name is not None else None
-    if name is None or not isinstance(lines, dict):
+    if name is None or not isinstance(lines, dict) or isinstance(lines, _Table):
+        return False
+    if not logging.getLogger("uvicorn.error").isEnabledFor(logging.ERROR):  # it would not say what fails
         return False
     setattr(module, name, _Table(lines, told))
     logging.getLogger("uvicorn.error").addFilter(_Log(told))

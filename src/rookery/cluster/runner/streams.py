@@ -16,14 +16,18 @@ _EVENTS = b"text/event-stream"
 
 
 async def end_streams(cycles: Iterable[Any], tasks: Collection[asyncio.Task[Any]]) -> None:
-    """End what was asked for as a stream of events, and has begun. cycles, tasks: uvicorn's own, of open requests."""
+    """End what was asked for as a stream of events and nothing else, and has begun.
+
+    cycles, tasks: uvicorn's own, of open requests. Other answers are left to come to their end, and those whose client
+    does not read to drain_timeout: nothing can be sent to it.
+    """
     known: dict[int, asyncio.Task[Any]] = {}
     for task in tasks:
         frame = getattr(task.get_coro(), "cr_frame", None)
         if frame is not None:
             known[id(frame.f_locals.get("self"))] = task
     for cycle in cycles:
-        if cycle.response_started and _wants_events(cycle.scope):
+        if _is_stream(cycle) and not cycle.flow.write_paused:
             with suppress(Exception):  # its client has gone, or the length that was announced is not reached
                 await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
             cycle.disconnected = True  # what the app still sends goes nowhere
@@ -32,5 +36,8 @@ async def end_streams(cycles: Iterable[Any], tasks: Collection[asyncio.Task[Any]
                 known[id(cycle)].cancel()
 
 
-def _wants_events(scope: Any) -> bool:
-    return any(name == b"accept" and _EVENTS in value.lower() for name, value in scope["headers"])
+def _is_stream(cycle: Any) -> bool:
+    """Whether it has begun without a length, for a client that takes events alone, as a browser's EventSource does."""
+    if not cycle.response_started or getattr(cycle, "chunked_encoding", True) is False:
+        return False
+    return [value.strip().lower() for name, value in cycle.scope["headers"] if name == b"accept"] == [_EVENTS]

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -204,8 +205,10 @@ class DrainingServer(uvicorn.Server):
                         connection.shutdown()
             if not has_ended and now - began >= linger:
                 has_ended = True
-                await self._measured.end_endless([cycle.scope for cycle in self._cycles()])
-                await end_streams(self._cycles(), tuple(self.server_state.tasks))
+                with suppress(TimeoutError):  # of clients that do not read
+                    async with asyncio.timeout(_LAST_STEPS):
+                        await self._measured.end_endless([cycle.scope for cycle in self._cycles()])
+                        await end_streams(self._cycles(), tuple(self.server_state.tasks))
             if not self.server_state.connections and not self.server_state.tasks and now - began >= least:
                 return
             await asyncio.sleep(_LOOK)

@@ -69,7 +69,7 @@ class Answers(Dispatch):
                 continue
             task = sent.pop(number, None)
             if task is None:
-                self._drop(member, kind)
+                self._drop(member, kind, view[start:after])
                 continue
             done += 1
             run = ended - began
@@ -82,7 +82,7 @@ class Answers(Dispatch):
             if options.timeout is not None:
                 self._unlimit(task)
             if task.settled:
-                self._drop(member, kind)
+                self._drop(member, kind, view[start:after])
             elif kind == wire.RESULT:
                 task.settled = True
                 if member.errors_in_row:
@@ -141,11 +141,12 @@ class Answers(Dispatch):
                 self.ledger.came_to_nothing()
         answers.append((task, kind, payload, member.name, ended or began))
 
-    def _drop(self, member: Member, kind: int) -> None:
+    def _drop(self, member: Member, kind: int, payload: memoryview) -> None:
         """An answer that nobody waits for any more."""
         if kind == wire.RESULT_BESIDE:
             with suppress(OSError):
                 os.close(member.descriptor())
+            member.release(wire.parts_of(payload)[0])
 
     def _other(
         self, member: Member, number: int, kind: int, payload: memoryview, began: float, answers: list[Answer]

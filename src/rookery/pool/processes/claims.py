@@ -60,7 +60,7 @@ class Claims:
 
     def grant(self, number: int) -> None:
         """The packet is sent: its tasks may be begun."""
-        with suppress(OSError):  # the worker is gone
+        with suppress(OSError):  # the worker is gone; full it cannot be of a byte for each task that a worker has ahead
             self._ours.send(bytes((number,)) * len(self._packets[number]))
 
     def forget(self, number: int) -> Sequence[int]:

@@ -1,6 +1,6 @@
 """Which task goes to which worker; the lock is held by who calls, but where said otherwise.
 
-fill(): as many ahead as are done in 1 ms, one packet each
+fill(): as many ahead as are done in 1 ms, one packet each; of very short ones several to a packet
 recall(): what a worker has not begun, when another one idles, when it is slow, or when it is gone
 """
 
@@ -169,7 +169,8 @@ class Dispatch:
         if len(tasks) == 1:
             return self._send(member, tasks[0])
         if not member.send_several(tasks, wire.SAYS_BEGUN if self.listeners.tasks else 0):
-            return False
+            # There may be room for one; where there is not, it sees to it that it is tried again.
+            return self._send(member, tasks[0]) and len(tasks) == 1
         for task in tasks:
             if task.options.timeout is not None:
                 self._limited(task.options.timeout)

@@ -1,6 +1,6 @@
 """Which task goes to which worker, and what becomes of the answers. Has no thread and no loop: drivers call it.
 
-enqueue --> an idle worker, else the queue --> fill(): as many ahead as are done in 1 ms, one packet each
+enqueue --> an idle worker, else the queue --> fill(): as many ahead as are done in 1 ms
                                                recall(): what a worker has not begun when another one idles,
 answers --> take() under the lock --> settle() outside of it     when it is slow, or when it is gone
 """

@@ -35,8 +35,8 @@ class Member:
     """Guarded by the engine's lock.
 
     tasks: our end; taken: a copy of the worker's end, to take back what it has not read. sent: the tasks that it was
-    given and has not answered, oldest first. holds: the loans of each task
-    that it was given. retires: it gets no more tasks.
+    given and has not answered, oldest first. holds: the loans of each task that it was given. retires: it gets no more
+    tasks.
     """
 
     def __init__(self, name: str) -> None:
@@ -209,7 +209,11 @@ class Member:
     def give_back(self) -> None:
         """Tell the worker of its segments that nothing here refers to any more."""
         for number in self.borrower.released():
-            self._tell(wire.RELEASED, number)
+            self.release(number)
+
+    def release(self, number: int) -> None:
+        """It can use this segment of its own again."""
+        self._tell(wire.RELEASED, number)
 
     def _tell(self, kind: int, number: int) -> None:
         try:
