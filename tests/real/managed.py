@@ -12,7 +12,7 @@ from strict_client import StrictClient
 
 from rookery.testing import wait_until
 
-QUICK = {"instances": 2, "bind": "127.0.0.1:0", "linger": "300ms", "drain_timeout": "5s", "cwd": str(APPS)}
+QUICK = {"instances": 2, "bind": "127.0.0.1:0", "linger": "1s", "drain_timeout": "5s", "cwd": str(APPS)}
 KINDS = {
     "asgi": {"app": "web:app"},
     "hash": {"app": "web:app", "balance": "hash"},

@@ -126,6 +126,16 @@ async def test_another_place_to_listen(rook, tmp_path):
     assert not path.exists()
 
 
+async def test_a_socket_file_that_was_removed_is_made_anew_with_the_next_description(rook, tmp_path):
+    path = tmp_path / "web.sock"
+    web = Managed(rook, app="web:app", bind=f"unix:{path}")
+    await web.ok("start", web.file)
+    path.unlink()
+    web.describe(env={"VERSION": "2"})
+    await web.ok("reload", web.file)
+    assert await get(f"unix:{path}", "/version") == (200, b"2")
+
+
 async def test_a_place_that_somebody_has(rook):
     web = Managed(rook, app="web:app")
     await web.ok("start", web.file)

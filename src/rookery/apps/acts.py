@@ -54,17 +54,25 @@ class Acts:
         return Begun(one, "already stopped" if was_stopped else "stopped")
 
     async def delete(self, one: Instance) -> Begun:
-        """Stop and forget it, and with the last one its app. Raises StopFailed."""
+        """Stop and forget it, and with the last one its app.
+
+        Raises StopFailed: where it will not go it stays; where only the app's acceptor will not, it is forgotten.
+        """
+        app = one.app
         await _down(one)
         await one.copy.close()
-        one.app.instances.remove(one)
-        one.app.door.drop(one.app.edition, one.index)
-        if not one.app.instances and self._apps.get(one.app.spec.name) is one.app:
-            del self._apps[one.app.spec.name]
-            await one.app.door.shut(one.app.edition)
-            await one.app.close()
-        self._events.add("delete", one, reason="deleted")
-        self._changed()
+        app.instances.remove(one)
+        app.door.drop(app.edition, one.index)
+        try:
+            if not app.instances and self._apps.get(app.spec.name) is app:
+                del self._apps[app.spec.name]
+                try:
+                    await app.shut()
+                finally:
+                    await app.close()
+        finally:
+            self._events.add("delete", one, reason="deleted")
+            self._changed()
         return Begun(one, "deleted")
 
     async def dismiss(self, chosen: Sequence[Instance]) -> list[Begun]:

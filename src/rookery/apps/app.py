@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rookery.apps.edition import Edition
 from rookery.apps.queue import Operations
+from rookery.apps.settle import note
 from rookery.apps.state import Desired, Pending, SavedApp, SavedEdition, SavedInstance
 from rookery.apps.translate import exit_info
 from rookery.cluster.roll import Joined
@@ -17,7 +18,7 @@ from rookery.lifecycle.state import State
 from rookery.logs.names import log_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
     from rookery._base.clock import Clock
     from rookery.apps.copies import Copy
@@ -162,7 +163,7 @@ class Instance:
 class Begun(NamedTuple):
     """An operation on one instance that has been carried out and may have to settle.
 
-    did: the outcome's word; crashes: the unit's count right after it; reason, exit: why it failed, where it did.
+    did: the outcome's word; crashes: the unit's count right after it; reason, exit, hint: of a failure.
     """
 
     instance: Instance
@@ -170,6 +171,7 @@ class Begun(NamedTuple):
     crashes: int = 0
     reason: str = ""
     exit: ExitInfo | None = None
+    hint: str = "what ran before goes on"
 
 
 class App:
@@ -195,6 +197,11 @@ class App:
         self.reloads: Joined[list[Begun]] = Joined()
         self.rolling: asyncio.Task[roll.Outcome] | None = None
         """A reload that is under way."""
+        self.is_interrupted = False
+        """Whether something waits before which no reload is to go on."""
+        self.going: set[Instance] = set()
+        """Those which that ends: they need not go back to what they were."""
+        self._retiring: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -221,9 +228,9 @@ class App:
         return self.edition.is_clustered and bool(spec.bind) and bool(self.running)
 
     async def shut_unused(self) -> None:
-        """Close sockets at which nobody is to serve any more: who comes is refused."""
+        """Close sockets at which nobody is to serve any more: who comes is refused. Raises StopFailed."""
         if not any(one.desired == "running" for one in self.instances):
-            await self.door.shut(self.edition)
+            await self.shut()
         for one in self.instances:
             if one.desired != "running":
                 self.door.drop(self.edition, one.index)
@@ -236,20 +243,45 @@ class App:
             for copy in (instance.copy, *instance.beside):
                 copy.describe(copy.edition)
 
+    async def shut(self) -> None:
+        """Close all its sockets, also of an edition that a reload could not take back. Raises StopFailed, LinkError."""
+        for edition in {self.edition, *(copy.edition for copy in self)}:
+            await self.door.shut(edition)
+        await asyncio.gather(*self._retiring)
+
     async def become(self, edition: Edition) -> None:
-        """Be that edition from now on; the sockets that only the one before had are closed."""
-        before, self.edition, self.coming = self.edition, edition, None
+        """Be that edition from now on; the sockets that only those before had are closed.
+
+        Raises StopFailed, LinkError where their acceptor does not go. Then, and cancelled, it is that edition all the
+        same.
+        """
+        before = {self.edition, *(one.copy.edition for one in self.instances)} - {edition}
+        self.edition, self.coming = edition, None
         for instance in self.instances:
             instance.copy.describe(edition)
-        if before is not edition:
-            await self.retire(before)
+        for one in before:
+            await self.retire(one)
 
     async def retire(self, edition: Edition) -> None:
-        """Close what only that edition had; nobody is of it any more. Raises StopFailed."""
-        await self.door.shut(edition)
-        if edition.passing is not None:
-            await edition.passing.let_go()
-            edition.passing = None
+        """Close what only that edition had; nobody is of it any more. Raises StopFailed, LinkError, having let go."""
+        try:
+            await self.door.shut(edition)
+        finally:
+            passing, edition.passing = edition.passing, None
+            if passing is not None:
+                await passing.let_go()
+
+    def left(self, copy: Copy) -> None:
+        """A copy's process has ended. One of an edition that a reload could not take back is what all are again."""
+        edition = copy.edition
+        if edition in (self.edition, self.coming):
+            return
+        copy.describe(self.edition)
+        if all(other.edition is not edition for other in self):
+            task = asyncio.ensure_future(self.retire(edition))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+            task.add_done_callback(note)
 
     def next_edition(self, spec: AppSpec, base_env: dict[str, str]) -> Edition:
         """What it may become."""
@@ -279,22 +311,35 @@ class App:
             self._watching = asyncio.ensure_future(self.watch.run())
 
     async def close(self) -> None:
-        """Look after it no more, without touching a process."""
+        """Look after it no more, without touching a process.
+
+        Nothing is raised for what was under way; it is given up. Cancelled: some descriptors stay open.
+        """
         if self._watching is not None:
             self._watching.cancel()
             await self.watch.close()
         editions = {copy.edition for copy in self} | {self.edition}
         for copy in self:
             await copy.close()
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
         for edition in editions:
             if edition.passing is not None:
                 await edition.passing.let_go()
         self.door.let_go()
 
-    def interrupt(self) -> None:
-        """Give a reload up that is under way: something else is wanted now."""
+    def interrupt(self, going: Iterable[Instance]) -> None:
+        """Give reloads up until take_turn(): something else is wanted now. going: the instances that it ends."""
+        self.is_interrupted = True
+        self.going.update(going)
         if self.rolling is not None:
             self.rolling.cancel()
+
+    def take_turn(self) -> None:
+        """What interrupted begins."""
+        self.is_interrupted = False
+        self.going.clear()
 
     def saved(self) -> SavedApp:
         """As the state file keeps it."""

@@ -100,6 +100,7 @@ class Builder:
             next_generation=instance.next_generation,
         )
         copy.set_up(unit, plumbing, self._is_up)
+        copy.rate = lambda: instance.app.watch.rate(copy)
         return copy
 
     async def _seat(self, copy: Copy) -> Seat:

@@ -156,6 +156,7 @@ class Copy:
         """Its process has ended; what it was passed and has not taken goes to others."""
         if self.edition.passing is not None:
             self.edition.passing.gone(self.worker)
+        self.instance.app.left(self)
 
     def hear(self, words: Mapping[str, str]) -> bool:
         """It has said something on its notify socket (sd_notify's words); whether that made it ready."""

@@ -53,15 +53,15 @@ class NewBeforeOld:
             return None
         old = one.copy
         new = one.rising
-        if new is None:
-            if old.edition.settings.own_ports:  # both would want its port
-                old.retired = True
-                await old.unit.stop()
-            new = one.rising = self._make(one, self._edition)
-            new.unit.restarts = old.unit.restarts
-        self._changed()
-        crashes = new.unit.crashes
         try:
+            if new is None:
+                if old.edition.settings.own_ports:  # both would want its port
+                    old.retired = True
+                    await old.unit.stop()
+                new = one.rising = self._make(one, self._edition)
+                new.unit.restarts = old.unit.restarts
+            self._changed()
+            crashes = new.unit.crashes
             await new.unit.start()
             if not await new.unit.settled(crashes=crashes, min_uptime=0.0):
                 self._exits[slot] = exit_info(new.unit.last_exit)
@@ -72,12 +72,13 @@ class NewBeforeOld:
             raise
         return new
 
-    async def _undo(self, one: Instance, new: Copy) -> None:
-        """It never served: no drain."""
-        new.retired = True
+    async def _undo(self, one: Instance, new: Copy | None) -> None:
+        """It never served: no drain. None: the old one did not go, and there is no new one."""
         try:
-            await new.unit.kill()
-            await new.unit.end()
+            if new is not None:
+                new.retired = True
+                await new.unit.kill()
+                await new.unit.end()
         finally:
             await self._forget(one, new)
 
@@ -120,7 +121,7 @@ class NewBeforeOld:
         if one is not None:
             await self._forget(one, new)
 
-    async def _forget(self, one: Instance, new: Copy) -> None:
+    async def _forget(self, one: Instance, new: Copy | None) -> None:
         if one.rising is new:
             one.rising = None
         self._changed()

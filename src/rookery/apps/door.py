@@ -27,7 +27,8 @@ class Door:
         self._lock = asyncio.Lock()
         self.accepting = asyncio.Lock()
         """Held while somebody is started who accepts."""
-        self._kept: set[str] = set()
+        self._kept: dict[str, int] = {}
+        """What the keeper holds by each name: the number of that socket. A path may have another one later."""
         self._editions: list[Edition] = []
 
     async def open(self, edition: Edition, slot: int) -> Listeners:
@@ -103,26 +104,28 @@ class Door:
     async def _tell(self) -> None:
         """Have the keeper hold what is open. Raises LinkError."""
         held = self.held()
-        new = [name for name in held if name not in self._kept]
+        inodes = {name: os.fstat(fd).st_ino for name, fd in held.items()}
+        new = [name for name, inode in inodes.items() if self._kept.get(name) != inode]
         if new:
             await self._keep.put(new, [held[name] for name in new])
-            self._kept.update(new)
+            self._kept.update({name: inodes[name] for name in new})
         self._forget(held)
 
     def _forget(self, held: Iterable[str]) -> None:
-        gone = self._kept - set(held)
+        gone = self._kept.keys() - set(held)
         if gone:
             self._keep.drop(sorted(gone))
-            self._kept -= gone
+            for name in gone:
+                del self._kept[name]
 
     def drop(self, edition: Edition, slot: int) -> None:
-        """A slot that has sockets of its own is no more."""
+        """A slot that has sockets of its own is no more. Nothing is raised; without them it does nothing."""
         if edition.listeners is not None and edition.listeners.is_by_slot:
             edition.listeners.drop(slot)
             self._forget(self.held())
 
     def steer(self, edition: Edition, slots: int) -> bool:
-        """See Listeners.steer."""
+        """See Listeners.steer. False also where it is not open."""
         return edition.listeners is not None and edition.listeners.steer(slots)
 
     async def shut(self, edition: Edition) -> None:
@@ -170,13 +173,13 @@ class Door:
             return False
         found: dict[Place, list[socket.socket]] = {}
         fds = await self._keep.get(names)
+        self._kept.update({name: os.fstat(fd).st_ino for name, fd in fds.items()})
         for name, fd in fds.items():
             place = _place(name)
             if place is None or not _listens(fd):
                 os.close(fd)
             else:
                 found.setdefault(place, []).append(socket.socket(fileno=fd))
-        self._kept.update(fds)
         has_found = bool(found)
         async with self._lock:
             listeners = self._make(edition, found, joins=not has_found)

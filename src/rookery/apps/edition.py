@@ -8,6 +8,7 @@ from rookery._base.binds import parse_bind
 from rookery.apps.translate import restart_policy
 from rookery.cluster.launch import Recipe
 from rookery.cluster.settings import PASSING, Settings
+from rookery.config.contradictions import PYTHON_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rookery.config.spec import AppSpec
 
 _KINDS: Mapping[str, Any] = {"app": "auto", "command": "program"}
-_PYTHON = frozenset({"app", "asgi", "wsgi", "socket", "connection"})
 
 
 class Edition:
@@ -58,7 +58,7 @@ class Edition:
 
 def settings_of(spec: AppSpec, env: Mapping[str, str]) -> Settings:
     """A clustered app in the words of the cluster. Raises UsageError."""
-    is_python = spec.kind in _PYTHON
+    is_python = spec.kind in PYTHON_KINDS
     is_program = spec.kind == "command"
     options = {"orphan": "serve"} if spec.kind == "node" else dict(spec.options)
     return Settings(

@@ -17,11 +17,10 @@ from rookery.apps.crew import end_beside
 from rookery.apps.edition import Edition
 from rookery.apps.events import Events
 from rookery.apps.log_clash import check_log_files
-from rookery.apps.reload import Reloader
-from rookery.apps.scaling import instances_wanted, resized
+from rookery.apps.reload import Reloader, check_covered
+from rookery.apps.scaling import instances_wanted, resized, steer_when_ready
 from rookery.apps.settle import Asked, gather_outcomes, note
 from rookery.apps.translate import stop_plan
-from rookery.apps.waiting import wait_for
 from rookery.cluster.sockets import LATE
 from rookery.config.selectors import Target, select
 from rookery.control.messages import EventQuery
@@ -144,7 +143,7 @@ class AppManager:
         if request.prune:
             for name in left:
                 app = self.apps[name]
-                app.interrupt()
+                app.interrupt(app.instances)
                 run = app.operations.do("prune", self._each("delete", app, list(app.instances)))
                 work.append(Asked(run, app, list(app.instances)))
         result = await self._outcomes(work, request.wait, request.timeout)
@@ -196,6 +195,8 @@ class AppManager:
         others = [one for one in chosen if one not in running]
         for one in others:
             one.want("running")
+        if coming is not None and not running:
+            await app.become(coming)
         begun = await self._reloader.reload(app, running, coming) if running else []
         return begun + await asyncio.gather(*(self._acts.start(one) for one in others))
 
@@ -215,7 +216,7 @@ class AppManager:
                 run = app.reloads.run(kind, functools.partial(app.operations.do, kind, each))
             else:
                 if verb != "start":
-                    app.interrupt()
+                    app.interrupt(chosen)
                 run = app.operations.do(kind, each)
             work.append(Asked(run, app, chosen))
         return await self._outcomes(work, request.wait, request.timeout)
@@ -225,6 +226,10 @@ class AppManager:
 
         async def work() -> list[Begun]:
             present = [one for one in chosen if one in app.instances]  # a delete may have been in the queue before us
+            if verb in ("stop", "restart", "delete"):
+                app.take_turn()
+            if verb == "reload" and base_env is not None:
+                check_covered(app, present)
             if verb in ("start", "restart", "reload"):
                 if base_env is not None and (verb != "reload" or not app.edition.is_clustered):
                     app.base_env = base_env
@@ -243,7 +248,8 @@ class AppManager:
                 Begun(one, "deleted" if verb in ("stop", "delete") else "gone") for one in chosen if one not in present
             ]
             if verb == "reload":
-                coming = None if base_env is None else app.next_edition(app.spec, base_env)
+                is_other = base_env is not None and app.edition.is_clustered
+                coming = app.next_edition(app.spec, base_env or {}) if is_other else None
                 return gone + await self._roll_or_start(app, present, coming)
             if do is None:
                 return gone + await self._acts.dismiss(present)
@@ -261,15 +267,14 @@ class AppManager:
         surplus = [one for one in app.instances if one.index in indexes]
         new = [self.new_instance(app, index) for index in missing]
         if is_steered and new:  # their sockets get nothing before they are ready
-            self._keep(self._steer_when_ready(app, new))
+            self._keep(steer_when_ready(app, new, self.events))
         return surplus, new
 
-    async def _steer_when_ready(self, app: App, new: list[Instance]) -> None:
-        await wait_for(self.events, new, "ready", app.spec.start_timeout)
-        app.door.steer(app.edition, len(app.instances))
-
     def go_on(self, app: App) -> None:
-        """Do what was begun with instances of an app when the manager before died."""
+        """Do what was begun with instances of an app when the manager before died.
+
+        It returns at once; what fails later (StopFailed, LinkError) is logged. close() gives it up.
+        """
         begun = [one for one in app.instances if one.pending == "delete" or (one.pending and not app.held)]
         rolling = [one for one in begun if one.pending == "reload"]
         for one in app.instances:
@@ -294,6 +299,7 @@ class AppManager:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(note)
 
     async def _recycle(self, app: App, slot: int) -> None:
         async def work() -> list[Begun]:
@@ -349,7 +355,7 @@ class AppManager:
         self._changed()
         await self._save()
         for app in self.apps.values():
-            app.interrupt()
+            app.interrupt(app.instances)
         # Also apps without instances: they may be about to get some.
         work = [
             Asked(app.operations.do("kill", self._all_down(app)), app, None) for app in reversed(self.apps.values())
@@ -365,8 +371,9 @@ class AppManager:
 
     def _all_down(self, app: App) -> Work:
         async def work() -> list[Begun]:
+            app.take_turn()
             app.held = any(one.desired == "running" for one in app.instances)
-            await app.door.shut(app.edition)
+            await app.shut()
             return await asyncio.gather(*(self._acts.stop(one) for one in app.instances))
 
         return work

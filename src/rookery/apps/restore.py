@@ -133,12 +133,15 @@ async def _resume(manager: AppManager, instance: Instance, saved: SavedInstance,
 
 async def _resume_beside(manager: AppManager, instance: Instance, saved: SavedInstance, survivor: Survivor) -> None:
     """Adopt a copy besides the one that has the place: the next one of a reload, or one that finishes its work."""
-    copy = manager.builder.copy(instance, instance.app.coming or instance.app.edition)
+    app = instance.app
+    is_next = (
+        instance.rising is None and instance.pending == "reload" and survivor.generation > instance.unit.generation
+    )
+    copy = manager.builder.copy(instance, (app.coming if is_next else None) or app.edition)
     await survivor.recover(copy.plumbing)
     uptime = max(0.0, manager.clock.wall() - survivor.started_at)
     was_ready = any(one.ready for one in saved.beside if one.generation == survivor.generation)
-    is_next = instance.pending == "reload" and survivor.generation > instance.unit.generation
-    if is_next and instance.rising is None:
+    if is_next:
         instance.rising = copy
     else:
         copy.retired = True

@@ -11,6 +11,9 @@ from rookery.config.system_values import cpus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rookery.apps.app import App, Instance
+    from rookery.apps.events import Events
+
 MOST_INSTANCES = 10_000
 """Of one app, as in a file."""
 _NUMBER = re.compile(r"([+-]?)(\d{1,9})", re.ASCII)
@@ -50,3 +53,16 @@ def resized(indexes: Sequence[int], count: int) -> tuple[list[int], list[int]]:
         return present[count:], []
     free = (index for index in range(count + len(present)) if index not in set(present))
     return [], [index for index, _ in zip(free, range(count - len(present)), strict=False)]
+
+
+async def steer_when_ready(app: App, new: Sequence[Instance], events: Events) -> None:
+    """Have connections steered to each new one when it can serve, in their order; return after the last.
+
+    One that never is ready leaves those behind it without any: only the first sockets can be meant. Cancelled: the
+    rest is not steered to.
+    """
+    for one in new:
+        while not one.unit.is_ready and one in app.instances:
+            await events.changed()
+        if one in app.instances:
+            app.door.steer(app.edition, app.instances.index(one) + 1)

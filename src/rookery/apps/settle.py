@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery.control.messages import ActionResult
 from rookery.lifecycle.hints import failed_start
@@ -74,15 +74,15 @@ async def gather_outcomes(
     return ActionResult(outcomes=sorted(outcomes, key=lambda one: (one.name, one.index)), expired=expired)
 
 
-def note(task: asyncio.Task[list[Begun]]) -> None:
-    """How an operation went for which nobody waits any more."""
+def note(task: asyncio.Task[Any]) -> None:
+    """Log how a task went for which nobody waits, where it has failed."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning("what nobody waited for has failed: %s", error)
 
 
 async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
     """Wait as long as ``wait`` says; log: the path to name where it failed. No time limit of its own."""
-    instance, did, crashes, reason, ended = begun
+    instance, did, crashes, reason, ended, hint = begun
     unit = instance.unit
     if did == "gone":
         outcome = instance.outcome("failed", ok=False)
@@ -91,7 +91,7 @@ async def settle(begun: Begun, wait: Wait, log: str) -> Outcome:
     if did == "failed":
         outcome = instance.outcome(did, ok=False, log=log)
         outcome.reason, outcome.exit = reason, ended
-        outcome.hint = "what ran before goes on"
+        outcome.hint = hint
         return outcome
     if did not in _UP:
         return instance.outcome(did, ok=True)

@@ -165,7 +165,7 @@ class Listeners:
     each. Where a program binds its port itself there are none, and only the addresses are known.
     reuse_port: SO_REUSEPORT for shared sockets too, so that who comes later can listen beside them; found: sockets that
     are there already, by their Place; taken over, and used in place of new ones; joins: whoever has a port has it for
-    us, so listen beside him.
+    us, so listen beside him, until forget_found().
     """
 
     def __init__(
@@ -236,9 +236,14 @@ class Listeners:
         """Joining is for ports that are ours: whoever else has it is to be told of by an error."""
         if not self._reuse_port or bind.path:
             return False
-        if bind.port and not self._joins and not any(place.bind == bind for place in self._found):
-            _close(listen(bind, backlog=1))
+        if not any(place.bind == bind for place in self._found):
+            self._check_free(bind)
         return True
+
+    def _check_free(self, bind: Bind) -> None:
+        """SO_REUSEPORT would let us join somebody else's port. Raises BindFailed."""
+        if bind.port and not self._joins:
+            _close(listen(bind, backlog=1))
 
     def add(self, slot: int) -> None:
         """Sockets for one more slot. Raises BindFailed."""
@@ -260,12 +265,13 @@ class Listeners:
     def _make(self, slot: int, bind: Bind) -> list[socket.socket]:
         if self._balance == "port":
             own = bind._replace(port=bind.port + slot if bind.port else 0)
-            return listen(own, backlog=self._backlog)
+            if self._reuse_port:
+                self._check_free(own)
+            return listen(own, backlog=self._backlog, reuse_port=self._reuse_port)
         kept = {**self._found, **self._places}
         first = next((sockets for place, sockets in kept.items() if place.bind == bind), None)
-        if first is None:  # SO_REUSEPORT would let us join somebody else's port: it is to be free
-            if bind.port and not self._joins:
-                _close(listen(bind, backlog=1))
+        if first is None:
+            self._check_free(bind)
             return listen(bind, backlog=self._backlog, reuse_port=True)
         made: list[socket.socket] = []
         try:
@@ -334,9 +340,10 @@ class Listeners:
         self._paths.clear()
 
     def forget_found(self) -> None:
-        """Close what was found and not asked for."""
+        """All is taken over: close what was found and not asked for, and join nobody from here on."""
         _close([sock for sockets in self._found.values() for sock in sockets])
         self._found.clear()
+        self._joins = False
 
     def let_go(self) -> None:
         """Close our copies; whoever else has some goes on."""

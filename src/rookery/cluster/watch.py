@@ -118,11 +118,15 @@ class Watch:
         now = self._clock.monotonic()
         if self._samples and now - self._sampled >= _SAMPLE_EVERY:
             self.sample(now)
-        for member in self._crew:
+        everybody = list(self._crew)
+        for member in everybody:
             numbers = member.now
             if member.unit.state is State.RUNNING and numbers is not None:
                 self._count(member, numbers, now)
                 self._check_stuck(member, numbers, now)
+        if len(self._history) > 4 * len(everybody) + 16:
+            keep = {(one.unit.key, one.id) for one in everybody}
+            self._history = {key: value for key, value in self._history.items() if key in keep}
         self._check_limits(now)
 
     def sample(self, now: float) -> None:
@@ -149,9 +153,6 @@ class Watch:
         seen.append((now, numbers.requests))
         while now - seen[0][0] > _RATE_OVER:
             seen.popleft()
-        if len(self._history) > 4 * len(list(self._crew)) + 16:
-            keep = {(one.unit.key, one.id) for one in self._crew}
-            self._history = {key: value for key, value in self._history.items() if key in keep}
 
     def _check_stuck(self, member: Watched, numbers: stats.Numbers, now: float) -> None:
         limit = self._settings().worker_timeout

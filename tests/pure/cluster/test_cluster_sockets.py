@@ -166,3 +166,21 @@ def test_nobody_elses_port_is_joined_unless_that_is_asked_for():
     assert joined.addresses(2) == [address]
     joined.close()
     first.close()
+
+
+def test_a_port_for_each_slot_is_joined_too_but_only_while_taking_over():
+    first = opened("127.0.0.1:0", balance="port", slots=1, reuse_port=True)
+    (address,) = first.addresses(1)
+    with pytest.raises(BindFailed, match="already in use"):
+        opened(address, balance="port", slots=1, reuse_port=True)
+    joined = opened(address, balance="port", slots=1, reuse_port=True, joins=True)
+    assert joined.addresses(1) == [address]
+    joined.forget_found()
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        stranger.bind(("127.0.0.1", joined.port_of(0) + 1))
+        stranger.listen()
+        with pytest.raises(BindFailed, match="already in use"):
+            joined.add(1)
+    joined.close()
+    first.close()

@@ -6,14 +6,19 @@ import errno
 import os
 import stat
 import subprocess
+from contextlib import nullcontext
 
+import msgspec
 import pytest
 
 from capabilities import needs_root
 from rookery import errors
-from rookery.apps.outfit import Wants
-from rookery.config.spec import AppSpec, LogSpec
+from rookery.apps.outfit import Seat, Wants
+from rookery.cluster.launch import Recipe
+from rookery.cluster.settings import Settings
+from rookery.config.spec import AppSpec, LogSpec, ReadinessSpec
 from rookery.daemon.manager import last_words as module
+from rookery.daemon.manager import plumbing
 from rookery.daemon.manager.log_settings import stream_settings
 from rookery.daemon.manager.pipes import make_pipe
 from rookery.daemon.manager.plumbing import InstancePlumbing
@@ -21,6 +26,8 @@ from rookery.process.spec import SpawnSpec
 
 
 class PaperKeeper:
+    scope = "0badcafe"
+
     def __init__(self):
         self.kept, self.dropped, self.error = {}, [], None
 
@@ -120,7 +127,7 @@ async def test_preparing_and_finishing(set_, tmp_path):
     assert os.listdir(tmp_path / "run") == []  # without a name from birth
     os.write(pipes.out, b"never an EPIPE")
     assert await set_.plumbing.finish(3) == ()
-    assert set_.keeper.dropped == ["log/4/3/out", "log/4/3/err"]
+    assert set_.keeper.kept == {}
 
 
 async def test_last_words_are_this_copys_own(set_, tmp_path):
@@ -230,6 +237,29 @@ async def test_what_cannot_be_prepared_is_told_as_a_want_of_resources(set_, monk
     with pytest.raises(errors.ResourcesExhausted, match="output has nowhere to go"):
         await set_.plumbing.prepare(3)
     await set_.plumbing.finish(3)
+
+
+@pytest.mark.parametrize("at", ["prepare", "start"])
+@pytest.mark.parametrize("is_worker", [False, True])
+async def test_a_start_that_failed_leaves_nothing_with_the_keeper(set_, monkeypatch, at, is_worker):
+    set_.app = msgspec.structs.replace(
+        set_.app, stdin="pipe", readiness=ReadinessSpec(notify=True), bind=("127.0.0.1:0",) if is_worker else ()
+    )
+
+    async def seat():
+        settings = Settings(("/bin/x",), (), 1, kind="program")
+        return Seat(Recipe(settings, settings.app, settings.kind), 0, 1, {}, (), None)
+
+    monkeypatch.setattr(set_.plumbing, "_wants", set_.plumbing._wants._replace(seat=seat))
+    monkeypatch.setattr(plumbing, "make_pipe", lambda *_: os.open(os.devnull, os.O_RDWR))
+    if at == "prepare":
+        set_.collector.error = errors.LinkError("no")
+    for generation in (3, 4):
+        with pytest.raises(errors.SpawnError) if at == "prepare" else nullcontext():
+            await set_.plumbing.prepare(generation)
+        assert len(set_.keeper.kept) == (5 if is_worker else 4)
+        await set_.plumbing.finish(generation)
+        assert set_.keeper.kept == {}
 
 
 async def test_an_unknown_user_is_told_as_such(set_, monkeypatch):

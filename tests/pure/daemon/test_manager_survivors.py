@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
 from capabilities import needs_linux
+from rookery import errors
 from rookery._os import kernel
 from rookery._os.linux import ProcessFacts
 from rookery.apps.state import SavedApp, SavedCopy, SavedInstance, SavedState
 from rookery.config.spec import AppSpec
-from rookery.daemon.manager.survivors import carriers, highest_generations, newest, of_log_name, orphans, sort_out
+from rookery.daemon.manager import survivors
+from rookery.daemon.manager.survivors import carriers, highest_generations, newest, of_copy_name, orphans, sort_out
 from rookery.testing import wait_until
 
 
@@ -76,7 +80,7 @@ def test_nobody_knows_it():
     ],
 )
 def test_names_of_pipes(name, identity):
-    assert of_log_name(name) == identity
+    assert of_copy_name(name) == identity
 
 
 def test_the_highest_generation_that_left_a_trace():
@@ -171,3 +175,46 @@ def test_what_a_copy_left_behind_is_not_taken_for_a_copy(state, generation, sess
 def test_of_two_the_higher_generation_and_of_one_generation_the_elder():
     carrying = {("4", 4): [facts(50)], ("4", 5): [facts(61, 30), facts(60, 20)]}
     assert found(saved(state="backoff"), carrying.items()) == {"4": (60, 5)}
+
+
+class PaperHandle:
+    def __init__(self, key):
+        self.key, self.is_closed = key, False
+
+    def close(self):
+        self.is_closed = True
+
+
+async def test_all_are_ended_at_once_and_one_that_stays_holds_nobody_up(monkeypatch, caplog):
+    handles = {key: PaperHandle(key) for key in "4567"}
+    is_last_told = asyncio.Event()
+
+    async def stop(handle, *_):
+        if handle.key == "4":
+            raise errors.StopFailed([104], 1.0)
+        if handle.key == "6":
+            is_last_told.set()
+        await asyncio.wait_for(is_last_told.wait(), 10)
+
+    monkeypatch.setattr(survivors, "stop", stop)
+    keeper = SimpleNamespace(scope="feedf00d", handle=lambda one: handles[one["key"]], tree=lambda *_: None)
+    children = [child("4", 1), child("5", 1), child("6", 1), child("7", 1, ended=True)]
+    await survivors.end_children(keeper, None, children)
+    assert {key: one.is_closed for key, one in handles.items()} == {"4": False, "5": True, "6": True, "7": True}
+    assert "could not be ended" in caplog.text
+
+
+@needs_linux
+async def test_one_stray_that_stays_holds_no_other_up(monkeypatch, caplog):
+    told = []
+
+    async def sweep(tree, _):
+        told.append(tree)
+        if len(told) == 1:
+            raise errors.StopFailed([50], 1.0)
+
+    monkeypatch.setattr(survivors, "sweep", sweep)
+    strays = {("4", 1): [facts(50, session=49)], ("5", 1): [facts(60, session=49)]}
+    await survivors.end_strays("feedf00d", None, strays)
+    assert len(told) == 2
+    assert "could not be ended" in caplog.text

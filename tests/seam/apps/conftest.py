@@ -34,6 +34,7 @@ class PaperPlumbing:
 
     async def finish(self, generation):
         self.finished.append(generation)
+        self.wants.on_end()
         self.page = None
         return ("last words",)
 
@@ -155,6 +156,70 @@ async def world():
 @pytest.fixture
 def make_world():
     return World
+
+
+class Shop:
+    """A clustered app of two on paper, whose workers say that they are ready when the test says so."""
+
+    def __init__(self, world):
+        self.world = world
+
+    def spec(self, **fields):
+        return self.world.spec(**{"bind": ("127.0.0.1:0",), "kind": "app", "app": "shop:app", "instances": 2, **fields})
+
+    @property
+    def one(self):
+        return self.world.apps.instances()
+
+    @property
+    def app(self):
+        return self.world.apps.apps["web"]
+
+    async def up(self, **fields):
+        began = self.world.began(self.world.apply(self.spec(**fields), wait="ready"))
+        await self.world.let_run()
+        for one in self.one:
+            self.says(one.copy)
+        await self.world.let_run()
+        await began
+
+    def says(self, copy, **words):
+        copy.plumbing.wants.on_words({"READY": "1", **words})
+
+    async def rising(self, index=0):
+        """The next one of a slot, when it has been started."""
+        await self.world.let_run()
+        copy = self.one[index].rising
+        assert copy is not None
+        assert copy.unit.pid is not None
+        return copy
+
+    async def proven(self, copy):
+        """It is ready, and stays up long enough."""
+        self.says(copy)
+        await self.world.let_run()
+        await self.world.clock.advance(1)
+        await self.world.let_run()
+
+    def process(self, copy):
+        return next(one for one in self.world.spawner.processes if one.pid == copy.unit.pid)
+
+    @property
+    def told(self):
+        """Signals of all processes that live or have lived, in order of their start."""
+        return [process.signals for process in self.world.spawner.processes]
+
+
+@pytest.fixture
+async def shop(world):
+    shop = Shop(world)
+    await shop.up()
+    return shop
+
+
+@pytest.fixture
+def make_shop():
+    return Shop
 
 
 def words(outcomes):

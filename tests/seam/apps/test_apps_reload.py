@@ -10,69 +10,9 @@ import pytest
 
 from rookery.apps.restore import restore
 from rookery.apps.state import SavedApp, SavedEdition, SavedState
+from rookery.cluster import stats
 from rookery.control.messages import StartRequest
 from rookery.testing import FakeProcess
-
-PLACE = ("127.0.0.1:0",)
-
-
-class Shop:
-    """A clustered app of two on paper, whose workers say that they are ready when the test says so."""
-
-    def __init__(self, world):
-        self.world = world
-
-    def spec(self, **fields):
-        return self.world.spec(**{"bind": PLACE, "kind": "app", "app": "shop:app", "instances": 2, **fields})
-
-    @property
-    def one(self):
-        return self.world.apps.instances()
-
-    @property
-    def app(self):
-        return self.world.apps.apps["web"]
-
-    async def up(self):
-        began = self.world.began(self.world.apply(self.spec(), wait="ready"))
-        await self.world.let_run()
-        for one in self.one:
-            self.says(one.copy)
-        await self.world.let_run()
-        await began
-
-    def says(self, copy, **words):
-        copy.plumbing.wants.on_words({"READY": "1", **words})
-
-    async def rising(self, index=0):
-        """The next one of a slot, when it has been started."""
-        await self.world.let_run()
-        copy = self.one[index].rising
-        assert copy is not None
-        assert copy.unit.pid is not None
-        return copy
-
-    async def proven(self, copy):
-        """It is ready, and stays up long enough."""
-        self.says(copy)
-        await self.world.let_run()
-        await self.world.clock.advance(1)
-        await self.world.let_run()
-
-    def process(self, copy):
-        return next(one for one in self.world.spawner.processes if one.pid == copy.unit.pid)
-
-    @property
-    def told(self):
-        """Signals of all processes that live or have lived, in order of their start."""
-        return [process.signals for process in self.world.spawner.processes]
-
-
-@pytest.fixture
-async def shop(world):
-    shop = Shop(world)
-    await shop.up()
-    return shop
 
 
 def saved_now(shop):
@@ -228,7 +168,7 @@ class Survivor:
 
 
 @pytest.fixture
-async def resumed(world, make_world):
+async def resumed(world, make_world, make_shop):
     """What the next manager makes of a state in which a slot has two."""
     worlds = []
 
@@ -245,7 +185,8 @@ async def resumed(world, make_world):
         survivors = {"0": Survivor(saved.generation)}
         found = {"0": [Survivor(one) for one in beside]}
         await restore(after.apps, state, survivors, {}, beside=found, is_same_boot=True)
-        next_shop = Shop(after)
+        next_shop = make_shop(after)
+        next_shop.seen = list(next_shop.app)
         await after.let_run()
         worlds.append(after)
         return next_shop, survivors["0"].process, [one.process for one in found["0"]]
@@ -305,3 +246,24 @@ async def test_reload_of_a_file_replaces_also_what_has_not_changed(shop, world, 
     shop.says(await shop.rising(1))
     await world.let_run()
     assert words((await began).outcomes) == ["web:0 reloaded", "web:1 reloaded"]
+
+
+async def test_how_fast_each_worker_is(shop, world):
+    page = shop.one[0].plumbing.page
+    await world.clock.advance(10)  # what was before counts no more
+    page.words[stats.REQUESTS] += 30
+    await world.clock.advance(3)
+    shop.app.watch.look()
+    rates = [one.row().requests_per_second for one in shop.one]
+    assert rates[0] > 4
+    assert rates[1] == 0
+
+
+async def test_an_earlier_one_that_finishes_its_work_stays_what_it_was(shop, resumed):
+    unit = shop.one[0].copy.unit
+    unit.generation = 2
+    coming = shop.spec(instances=1, env={"A": "2"})
+    after, _, _ = await resumed(shop, beside=[1, 3], coming=coming)
+    unit.generation = 1
+    copies = {copy.unit.generation: copy.edition.spec.env for copy in after.seen}
+    assert copies == {2: {}, 3: {"A": "2"}, 1: {}}

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from rookery import errors
-from rookery.apps.scaling import instances_wanted, resized
+from rookery.apps.scaling import instances_wanted, resized, steer_when_ready
 from rookery.config.system_values import cpus
 from rookery.control.messages import ScaleRequest
 from rookery.testing import FakeProcess
@@ -122,3 +122,32 @@ async def test_an_app_that_is_deleted_meanwhile(world):
         await world.apps.scale(ScaleRequest(name="web", instances=2))
     await deleting
     assert world.alive == []
+
+
+async def test_connections_come_to_new_ones_in_their_order_when_they_are_ready(world, make_shop):
+    shop = make_shop(world)
+    await world.apply(shop.spec(instances=4))
+    steered = []
+    shop.app.door.steer = lambda edition, slots: steered.append(slots)
+    first, second, third, fourth = shop.one
+    shop.says(first.copy)
+    steering = asyncio.ensure_future(steer_when_ready(shop.app, [second, third, fourth], world.apps.events))
+    shop.says(third.copy)
+    await world.let_run()
+    assert steered == []
+    shop.says(second.copy)
+    await world.let_run()
+    assert steered == [2, 3]
+    await world.act("delete", "web:3")
+    await steering
+    assert steered == [2, 3]
+
+
+async def test_what_fails_beside_everything_else_is_told(world, caplog):
+    async def fails():
+        raise errors.StopFailed([7], 5.0)
+
+    world.apps._keep(fails())
+    await world.let_run()
+    told = [record.getMessage() for record in caplog.records if record.name == "rookery.apps.settle"]
+    assert ["processes 7 are still there" in line for line in told] == [True]

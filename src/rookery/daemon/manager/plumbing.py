@@ -264,7 +264,9 @@ class InstancePlumbing:
         else:
             offsets = await self._collector.close_pipes(self._unit, generation)
             words = last_words(offsets.get("err"), self._began_at)
-        self._keeper.drop([*self._log_names(generation), *self._gear.names(), *self.held()])
+        # All that it may have put there: where its start failed nothing is held here any more.
+        ears = [self._stdin_name, self._notify_name]
+        self._keeper.drop([*self._log_names(generation), *self._gear.names(), *ears])
         self.close()
         return words
 

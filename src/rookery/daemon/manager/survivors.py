@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rookery._base.ids import Cookie, parse_cookie
@@ -14,13 +16,15 @@ from rookery.process.stop import stop, sweep
 from rookery.process.tree import INDEX, ProcessTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
 
     from rookery._base.clock import Clock
     from rookery._os.linux import ProcessFacts
     from rookery.apps.state import SavedState
     from rookery.daemon.manager.keeper_client import KeeperClient, KeeperHandle
     from rookery.supervise.plumbing import Plumbing
+
+_log = logging.getLogger(__name__)
 
 
 class KeptSurvivor:
@@ -143,7 +147,7 @@ def highest_generations(names: Iterable[str], carrying: Iterable[tuple[str, int]
     A number is never used twice. The collector and the keeper take the second use for the first one again.
     """
     found: dict[str, int] = {}
-    pairs = [*carrying, *(pair for name in names if (pair := of_log_name(name)) is not None)]
+    pairs = [*carrying, *(pair for name in names if (pair := of_copy_name(name)) is not None)]
     for unit, generation in pairs:
         found[unit] = max(generation, found.get(unit, 0))
     return found
@@ -152,7 +156,7 @@ def highest_generations(names: Iterable[str], carrying: Iterable[tuple[str, int]
 _OF_A_COPY = {"log": 4, "page": 3, "channel": 3, "channel-end": 3, "notify": 3, "stdin": 3, "pass": 5}
 
 
-def of_log_name(name: str) -> tuple[str, int] | None:
+def of_copy_name(name: str) -> tuple[str, int] | None:
     """Unit and generation of ``log/<unit>/<generation>/<stream>`` or what else a copy has; None for other names."""
     parts = name.split("/")
     if len(parts) > 2 and _OF_A_COPY.get(parts[0]) == len(parts) and parts[2].isdecimal():
@@ -161,23 +165,46 @@ def of_log_name(name: str) -> tuple[str, int] | None:
 
 
 async def end_children(keeper: KeeperClient, clock: Clock, children: Iterable[dict[str, Any]]) -> None:
-    """End children of the keeper that the state does not know: nobody would ever look after them."""
-    for child in children:
-        handle = keeper.handle(child)
-        if child["ended_at"] is None:
-            cookie = str(Cookie(keeper.scope, child["key"], child["generation"]))
-            await stop(handle, keeper.tree(handle, cookie), StopPlan(), clock)
-        handle.close()
+    """End children of the keeper that the state does not know: nobody would ever look after them.
+
+    All at once; what cannot be ended is logged.
+    """
+    await _all(_end_child(keeper, clock, child) for child in children)
+
+
+async def _end_child(keeper: KeeperClient, clock: Clock, child: dict[str, Any]) -> None:
+    handle = keeper.handle(child)
+    if child["ended_at"] is None:
+        cookie = str(Cookie(keeper.scope, child["key"], child["generation"]))
+        await stop(handle, keeper.tree(handle, cookie), StopPlan(), clock)
+    handle.close()
 
 
 async def end_strays(scope: str, clock: Clock, strays: Mapping[tuple[str, int], list[ProcessFacts]]) -> None:
-    """End what copies that are gone have left behind: it would hold its port against the next copy."""
-    for (unit, generation), processes in strays.items():
-        cookie = str(Cookie(scope, unit, generation))
-        leader = next((one for one in processes if one.session == one.pid), None)
-        if leader is None:
-            await sweep(ProcessTree(processes[0].pid, processes[0].start_time, cookie), clock)
-            continue
-        handle = AdoptedHandle(leader.pid, leader.start_time, clock)
+    """End what copies that are gone have left behind: it would hold its port against the next copy.
+
+    All at once; what cannot be ended is logged.
+    """
+    await _all(
+        _end_stray(str(Cookie(scope, unit, generation)), clock, processes)
+        for (unit, generation), processes in strays.items()
+    )
+
+
+async def _end_stray(cookie: str, clock: Clock, processes: list[ProcessFacts]) -> None:
+    leader = next((one for one in processes if one.session == one.pid), None)
+    if leader is None:
+        await sweep(ProcessTree(processes[0].pid, processes[0].start_time, cookie), clock)
+        return
+    handle = AdoptedHandle(leader.pid, leader.start_time, clock)
+    try:
         await stop(handle, ProcessTree(leader.pid, leader.start_time, cookie), StopPlan(), clock)
+    finally:
         handle.close()
+
+
+async def _all(endings: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """One that fails neither holds up the others nor the manager."""
+    for failure in await asyncio.gather(*endings, return_exceptions=True):
+        if failure is not None:
+            _log.error("something from before could not be ended: %s", failure)

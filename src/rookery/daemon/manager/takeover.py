@@ -26,7 +26,7 @@ from rookery.daemon.manager.survivors import (
     end_strays,
     highest_generations,
     newest,
-    of_log_name,
+    of_copy_name,
     orphans,
     sort_out,
 )
@@ -158,11 +158,7 @@ async def _go_on(
     acceptors: dict[str, Survivor] = {key: KeptSurvivor(keeper, child) for key, child in accepting.items()}
     kept = {(child["key"], child["generation"]) for child in found_children}
     strays = {identity: processes for identity, processes in carrying.items() if identity not in kept}
-    for found in await asyncio.gather(
-        end_children(keeper, clock, strangers), end_strays(keeper.scope, clock, strays), return_exceptions=True
-    ):
-        if found is not None:
-            _log.error("something from before could not be ended: %s", found)
+    await asyncio.gather(end_children(keeper, clock, strangers), end_strays(keeper.scope, clock, strays))
     if strangers or strays:
         _log.warning("ended, because no state knows them: %s", [*strangers, *strays])
     used = highest_generations(survey.stored, [*carrying, *kept])
@@ -180,7 +176,7 @@ async def _go_on(
     await end_children(keeper, clock, [child for key, child in accepting.items() if key not in known])
     copies = [copy for app in apps.apps.values() for copy in app]
     in_use = {(copy.unit.key, copy.unit.generation) for copy in copies if copy.unit.pid is not None}
-    named = {name: of_log_name(name) for name in survey.stored}
+    named = {name: of_copy_name(name) for name in survey.stored}
     unused = [name for name, identity in named.items() if identity is not None and identity not in in_use]
     outfitter.sweep({f"{key}.{generation}" for key, generation in in_use})
     held = {name for app in apps.apps.values() for name in (*app.door.held(), *app.door.streams())}

@@ -6,6 +6,7 @@ rook up ──► python -I -c '...; main()' (this file; Cluster.serve) ──�
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from rookery.apps.translate import restart_policy
+from rookery.apps.edition import settings_of
 from rookery.cluster.cluster import Cluster
 from rookery.config.spec import AppSpec, ReadinessSpec
 from rookery.control import places
@@ -23,7 +24,6 @@ _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.daemon.up
 _ORDERS = "ROOKERY_SERVE"
 _MARGIN = 5.0
 """Seconds beyond its workers' time that it has to end."""
-_KINDS = {"app": "auto", "command": "program"}
 
 
 def as_one(spec: AppSpec) -> AppSpec:
@@ -56,28 +56,10 @@ def main() -> None:
 
 def cluster_of(spec: AppSpec) -> Cluster:
     """The app as a cluster of this process, in its folder and with its environment. Raises UsageError."""
-    app: dict[str, Any] = {"app": list(spec.command)}
-    if spec.app:
-        app = {"app": spec.app, "interpreter": spec.command[0], "args": spec.command[1:]}
-    return Cluster(
-        **app,
-        kind=_KINDS.get(spec.kind, spec.kind),  # type: ignore[arg-type]
-        ready="notify" if spec.readiness.notify and spec.kind == "command" else "auto",
-        bind=spec.bind,
-        workers=spec.instances,
-        balance=spec.balance,
-        name=spec.name,
-        start_timeout=spec.start_timeout,
-        max_surge=spec.max_surge,
-        drain_timeout=spec.drain_timeout,
-        linger=spec.linger,
-        graceful_timeout=spec.graceful_timeout,
-        max_requests=spec.max_requests,
-        max_requests_jitter=spec.max_requests_jitter,
-        max_lifetime=spec.max_lifetime,
-        worker_timeout=spec.worker_timeout,
-        request_timeout=spec.request_timeout,
-        policy=restart_policy(spec),
-        backlog=spec.backlog,
-        options=spec.options,
-    )
+    settings = settings_of(spec, {})
+    given: dict[str, Any] = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    given["bind"] = [str(bind) for bind in settings.bind]
+    # Workers find this process's environment anyway, and nobody holds their sockets when it is gone: they are not to
+    # serve on as they do below a keeper.
+    given |= {"env": {}, "options": spec.options}
+    return Cluster(**given)
