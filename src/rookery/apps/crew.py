@@ -100,8 +100,6 @@ class NewBeforeOld:
         new.unit.last_exit = new.unit.last_exit or old.unit.last_exit
         one.pending = ""
         try:
-            if old.edition is not new.edition and old.edition.passing is not None:
-                await old.edition.passing.lets_go(old.worker)
             await end_beside(one, old, self._changed)
         except StopFailed as error:  # it is shown beside; the new one has its place all the same
             _log.warning("%s:%d: an earlier copy will not go: %s", self._app.spec.name, slot, error)
@@ -138,6 +136,8 @@ async def end_beside(one: Instance, old: Copy, changed: Callable[[], None]) -> N
         one.leaving.append(old)
     changed()
     try:
+        if old.edition is not one.copy.edition and old.edition.passing is not None:
+            await old.edition.passing.lets_go(old.worker)
         await old.unit.end()
     finally:
         if old.unit.pid is None and old in one.leaving:
