@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 
 import pytest
 from clusters import connecting, get
@@ -134,6 +136,28 @@ async def test_a_socket_file_that_was_removed_is_made_anew_with_the_next_descrip
     web.describe(env={"VERSION": "2"})
     await web.ok("reload", web.file)
     assert await get(f"unix:{path}", "/version") == (200, b"2")
+
+
+async def test_what_would_lose_requests_is_refused(rook):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    web = Managed(rook, app="web:app", bind=f"127.0.0.1:{port}")
+    await web.ok("start", web.file)
+    before = web.pids
+    web.describe(balance="hash")
+    ran = await web.run("reload", web.file)
+    assert (ran.code, "cannot go from balance 'shared' to 'hash' while it serves" in ran.err) == (2, True)
+    assert web.pids == before
+
+
+async def test_more_instances_than_ports(rook):
+    rook.ok(
+        "start", "-n", "web", "-i", "2", "--bind", "127.0.0.1:65534", "--balance", "port", "--wait", "none",
+        "--", sys.executable, "-c", "import time; time.sleep(60)",
+    )  # fmt: skip
+    ran = rook("scale", "web", "4")
+    assert ran.code == 2, ran.err
+    assert len(rook.rows("web")) == 2
 
 
 async def test_a_place_that_somebody_has(rook):

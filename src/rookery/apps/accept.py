@@ -31,6 +31,14 @@ def accept(raws: list[msgspec.Raw], present: Iterable[AppSpec] = ()) -> list[App
     return specs
 
 
+def check_size(spec: AppSpec) -> None:
+    """Raises ConfigError where it cannot have so many instances, such as for want of ports."""
+    try:
+        check_cluster(spec)
+    except BadValue as bad:
+        raise errors.ConfigError(bad.problem, key=dotted(bad.path), hint=bad.hint) from None
+
+
 def _decode(raw: msgspec.Raw) -> AppSpec:
     try:
         spec = msgspec.json.decode(raw, type=AppSpec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from rookery import errors
 from rookery.apps.edition import Edition
 from rookery.apps.queue import Operations
 from rookery.apps.settle import note
@@ -224,8 +225,21 @@ class App:
         return [one for one in self.instances if one.unit.state is State.RUNNING]
 
     def can_roll_to(self, spec: AppSpec) -> bool:
-        """Whether new ones can run beside old ones, and there are some."""
-        return self.edition.is_clustered and bool(spec.bind) and bool(self.running)
+        """Whether new ones can run beside old ones, and there are some.
+
+        Raises UsageError where they could, but not without losing requests: the kernel gives connections to a socket
+        for each slot as long as there is one, and what waits in its queue goes with it.
+        """
+        can = self.edition.is_clustered and bool(spec.bind) and bool(self.running)
+        before = self.edition.spec
+        balances = {before.balance, spec.balance}
+        if can and len(balances) > 1 and "hash" in balances and set(before.bind) & set(spec.bind):
+            raise errors.UsageError(
+                f"{spec.name} cannot go from balance {before.balance!r} to {spec.balance!r} while it serves",
+                why="connections that wait at the sockets of the one would be lost",
+                hint=f"rook stop {spec.name}, then start it with the new file",
+            )
+        return can
 
     async def shut_unused(self) -> None:
         """Close sockets at which nobody is to serve any more: who comes is refused. Raises StopFailed."""

@@ -85,5 +85,6 @@ def settings_of(spec: AppSpec, env: Mapping[str, str]) -> Settings:
         request_timeout=spec.request_timeout,
         policy=restart_policy(spec),
         backlog=spec.backlog,
+        unix_mode=0o777 & ~spec.umask,
         options=options,
     )

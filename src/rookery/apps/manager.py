@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rookery import errors
-from rookery.apps.accept import accept
+from rookery.apps.accept import accept, check_size
 from rookery.apps.acts import Acts
 from rookery.apps.app import Begun
 from rookery.apps.builder import Around, Builder
@@ -327,6 +327,7 @@ class AppManager:
                 raise errors.NothingMatched(f"{app.spec.name!r} was deleted by another request meanwhile")
             before, count = len(app.instances), wanted(len(app.instances))
             larger = msgspec.structs.replace(app.spec, instances=count)
+            check_size(larger)
             check_log_files([larger], [other.spec for other in self.apps.values()])
             app.describe(larger, app.base_env)
             is_up = not app.held and any(one.desired == "running" for one in app.instances)
