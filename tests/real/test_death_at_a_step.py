@@ -40,7 +40,7 @@ STEPS = {  # the file, the line before which it dies, and which requests come by
     "flushed, pipes kept": (PLUMBING, "        self._keeper.drop([*self._log_names(generation)", ENDING),
     "output put away": (UNIT, "        self.last_exit = LastExit(status, reason,", ENDING),
     "exit noted": (UNIT, "        self._move(Event.GONE, reason)\n", ENDING),
-    "stopped, not deleted": (ACTS, "        await one.copy.close()\n        one.app.instances.remove", GOING),
+    "stopped, not deleted": (ACTS, "        await one.copy.close()\n        app.instances.remove", GOING),
     "before a write": (STORE, "                await asyncio.to_thread(write, self._path", ANY),
     "in the middle of a write": ("_base/atomic.py", "        if keep_backup:\n", ANY),
     "after a write": (STORE, '                self.problem = ""\n', ANY),
