@@ -15,13 +15,21 @@ AT_WORK = "    await leaving.wait()\n    upgrade.replaced()"
 TAKEN = "    if taken.is_leaving:\n"
 IMPATIENT = ("daemon/keeper/programs.py", "CANDIDATE_WITHIN = 15.0", "CANDIDATE_WITHIN = 1.5")
 
+HAS_FOLLOWED = """
+    root = __file__.removesuffix("/rookery/daemon/manager/main.py")
+    for _ in range(500):
+        with open(f"/proc/{os.getppid()}/cmdline") as words:
+            if root in words.read():
+                break
+        await asyncio.sleep(0.01)
+"""
 BROKEN = {
     "fails to import": ((MANAGER, AT_IMPORT, 'raise ImportError("broken")\n' + AT_IMPORT), "ended with 1 before"),
     "hangs": ((MANAGER, AT_IMPORT, "import time\n\ntime.sleep(600)\n" + AT_IMPORT), "ended with -9 before"),
     "is killed before it is ready": ((MANAGER, AT_IMPORT, "os._exit(9)\n" + AT_IMPORT), "ended with 9 before"),
     "falls once it has the lease": ((MANAGER, TAKEN, '    raise RuntimeError("broken")\n' + TAKEN), "in charge again"),
     "falls once the keeper has followed": (
-        (MANAGER, AT_WORK, "    await asyncio.sleep(0.1)\n    os._exit(9)\n" + AT_WORK),
+        (MANAGER, AT_WORK, HAS_FOLLOWED + "    os._exit(9)\n" + AT_WORK),
         "in charge again",
     ),
 }
