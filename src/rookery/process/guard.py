@@ -9,7 +9,6 @@ import select
 import signal
 import sys
 import threading
-import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from rookery.process.reaper import Entry
 
 _GUARD_AFTER = 0.2
-_LOOK_AFTER = 0.01
 NAME = "rookery-guardian"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rookery.process.guardian import main; main()"
@@ -47,7 +45,6 @@ class Guard:
         self.pid: int | None = None
         self._start_time = 0
         self._fd = -1
-        self._seen = 0.0
         self._poll = select.poll()
         self._known: dict[tuple[int, int], str] = {}
         self._lock = threading.Lock()
@@ -64,13 +61,9 @@ class Guard:
 
     def begin(self) -> None:
         """Start the guardian where there is none: from now on it knows our children by the cookie's scope."""
-        now = time.monotonic()
-        if now - self._seen < _LOOK_AFTER:
-            return
         with self._lock:
             if self._fd < 0 or self._poll.poll(0):  # nobody holds the other end of its pipe any more
                 self._start()
-            self._seen = now if self._fd >= 0 else 0.0
 
     def watch(self, pid: int, start_time: int, cookie: str) -> None:
         """See that this child does not outlive us, nor what of its tree has lost the cookie."""
@@ -132,7 +125,7 @@ class Guard:
         TABLE.others.discard(self.pid)
         self._poll.unregister(self._fd)
         os.close(self._fd)
-        self.pid, self._fd, self._seen = None, -1, 0.0
+        self.pid, self._fd = None, -1
 
     def leave_to_parent(self) -> None:
         """In a forked copy of this process: the pipe is to end with the parent, and our children are not its."""
